@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bump allocator: memory in large blocks, given back all at once. One thread allocates; any thread
+ * may read what was allocated and published. Memory is not zeroed.
+ */
+#ifndef KV_BASE_ARENA_H
+#define KV_BASE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+
+/* `block_size` bytes a block (larger requests get a block of their own). NULL when out of memory. */
+struct arena *arena_new(size_t block_size);
+
+/* Frees every block; NULL is allowed. Returns NULL. */
+struct arena *arena_free(struct arena *arena);
+
+/* `size` bytes aligned to `align` (a power of two, at most 64). NULL when out of memory; the arena stays
+ * usable. */
+void *arena_alloc(struct arena *arena, size_t size, size_t align);
+
+/* Bytes obtained from malloc so far (what the arena costs). Any thread. */
+size_t arena_bytes(const struct arena *arena);
+
+#endif

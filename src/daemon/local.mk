@@ -1,0 +1,1 @@
+# daemon: filled in as its files come

@@ -1,0 +1,1 @@
+# engine: filled in as its files come

@@ -1,0 +1,1 @@
+# http: filled in as its files come

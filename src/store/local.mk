@@ -1,0 +1,1 @@
+# store: filled in as its files come

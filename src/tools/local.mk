@@ -1,0 +1,1 @@
+# tools: filled in as its files come

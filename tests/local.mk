@@ -1,0 +1,9 @@
+# A unit test is a program of its name in tests/unit; it links with everything below http.
+LDADD = tests/support/libsupport.a $(STORE_LIBS) $(CHECK_LIBS)
+
+include tests/unit/base.mk
+include tests/unit/engine.mk
+include tests/unit/store.mk
+include tests/unit/http.mk
+include tests/unit/daemon.mk
+include tests/support/local.mk

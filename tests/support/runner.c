@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "support/runner.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int runner_run(Suite *suite)
+{
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+char *runner_new_dir(void)
+{
+	const char *base = getenv("TMPDIR");
+	char *path;
+
+	ck_assert_int_gt(asprintf(&path, "%s/kvtest.XXXXXX", base ? base : "/tmp"), 0);
+	ck_assert_msg(mkdtemp(path) != NULL, "mkdtemp %s: %s", path, strerror(errno));
+	return path;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void runner_remove_dir(char *path)
+{
+	ck_assert_int_eq(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+	free(path);
+}
+
+uint64_t runner_seed(void)
+{
+	static uint64_t seed;
+	const char *text = getenv("KV_TEST_SEED");
+	struct timespec now;
+
+	if (seed != 0)
+		return seed;
+	if (text) {
+		seed = strtoull(text, NULL, 0);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &now);
+		seed = (uint64_t)now.tv_sec * 1000003 + (uint64_t)now.tv_nsec;
+	}
+	if (seed == 0)
+		seed = 1;
+	printf("seed: KV_TEST_SEED=%" PRIu64 "\n", seed);
+	fflush(stdout);
+	return seed;
+}
+
+uint64_t runner_random(uint64_t *state)
+{
+	uint64_t x = *state;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	*state = x;
+	return x * UINT64_C(2685821657736338717);
+}
