@@ -1,13 +1,13 @@
 noinst_LIBRARIES += libkvbase.a
 libkvbase_a_SOURCES = \
 	src/base/arena.h \
-	src/base/buf.h \
-	src/base/checksum.h \
+	src/base/buf.c src/base/buf.h \
+	src/base/checksum.c src/base/checksum.h \
 	src/base/clock.h \
-	src/base/coding.h \
+	src/base/coding.c src/base/coding.h \
 	src/base/file.h \
 	src/base/log.h \
 	src/base/pinned.h \
 	src/base/rcu.c src/base/rcu.h \
 	src/base/slice.h \
-	src/base/status.h
+	src/base/status.c src/base/status.h
