@@ -6,6 +6,8 @@
 #ifndef KV_BASE_ARENA_H
 #define KV_BASE_ARENA_H
 
+#include "base/status.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,11 @@ struct arena *arena_free(struct arena *arena);
 /* `size` bytes aligned to `align` (a power of two, at most 64). NULL when out of memory; the arena stays
  * usable. */
 void *arena_alloc(struct arena *arena, size_t size, size_t align);
+
+/* Makes sure that following allocations of together at most `bytes` (each counted as size + align - 1)
+ * cannot fail: takes the memory now, as a spare block, when the current one has less left. Lets a
+ * writer fail before it promised anything. KV_NO_MEMORY leaves the arena usable. */
+kv_status arena_reserve(struct arena *arena, size_t bytes);
 
 /* Bytes obtained from malloc so far (what the arena costs). Any thread. */
 size_t arena_bytes(const struct arena *arena);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What to compact next: policy only. Pure: no I/O, no lock, no clock; the caller describes the levels and gets a decision.
+ *
+ * Level 0 holds whole memtables that overlap, newest first; the deeper levels hold tables that do not overlap, sorted by
+ * key. Level sizes are set from the bottom up: the last level that holds data has no limit, each one above it a
+ * tenth, so that space amplification stays near 1.1; level 0 goes to the first level that has a target (the base level).
+ */
+#ifndef KV_ENGINE_COMPACT_PICK_H
+#define KV_ENGINE_COMPACT_PICK_H
+
+#include "base/slice.h"
+#include "engine/manifest.h"
+
+struct pick_table {
+	uint64_t number;
+	uint64_t bytes;
+	uint64_t entries;
+	uint64_t tombstones;
+	uint64_t oldest_expiry_unix_ms; /* 0: none */
+	struct slice smallest, largest; /* user keys, inclusive; borrowed */
+	bool busy;                      /* input of a compaction under way */
+};
+
+struct pick_level {
+	const struct pick_table *tables;
+	size_t count;
+	struct slice cursor; /* where the last compaction of this level ended (largest key taken); empty: start */
+};
+
+struct pick_options {
+	uint32_t level0_threshold; /* tables */
+	uint64_t base_bytes;       /* smallest target of a level, e.g. 4 tables */
+	uint32_t level_factor;     /* 10 */
+	uint64_t now_unix_ms;      /* for tables whose oldest expiry has passed */
+};
+
+enum pick_reason { PICK_LEVEL0, PICK_SIZE, PICK_TOMBSTONES, PICK_EXPIRED, PICK_MANUAL };
+
+struct pick {
+	enum pick_reason reason;
+	unsigned level;        /* inputs of `level` ... */
+	unsigned output_level; /* ... are merged with those of output_level */
+	uint64_t *inputs[2];   /* table numbers of `level` and of output_level; malloc'ed */
+	size_t input_count[2];
+	bool move;             /* nothing overlaps and nothing would be dropped: the table just changes its level */
+	double score;          /* how urgent: 1 and more is due */
+};
+
+void pick_free(struct pick *pick); /* the content */
+
+/* The most urgent compaction that needs no busy table. KV_NOT_FOUND: nothing is due. KV_NO_MEMORY. Level-0 inputs are always the
+ * oldest run without a gap, so that no newer entry gets below an older one; inputs grow until no user key is split between an input and a table
+ * that stays in the same level. */
+kv_status compact_pick(const struct pick_level levels[MANIFEST_LEVELS],
+	const struct pick_options *options, struct pick *ret);
+
+/* The next step of merging everything down into the lowest level: KV_NOT_FOUND when that is done. */
+kv_status compact_pick_all(const struct pick_level levels[MANIFEST_LEVELS],
+	const struct pick_options *options, struct pick *ret);
+
+/* Bytes that lie above the targets, and must be moved some time: the measure of back-pressure. */
+uint64_t compact_pick_debt(const struct pick_level levels[MANIFEST_LEVELS],
+	const struct pick_options *options);
+
+#endif

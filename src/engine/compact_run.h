@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mechanism of flush and compaction: reads a sorted stream of entries, drops what nobody can see any more, writes tables.
+ *
+ * What may go: an older version of a key when no snapshot lies between it and the next newer one; a tombstone or an
+ * expired value when, in addition, no snapshot older than it exists and no older version of its key can lie below the
+ * output.
+ */
+#ifndef KV_ENGINE_COMPACT_RUN_H
+#define KV_ENGINE_COMPACT_RUN_H
+
+#include "engine/iter.h"
+#include "engine/sst_writer.h"
+
+struct compact_run {
+	const struct dir *dir;
+	const struct store_id *id;
+	struct sst_options table;
+	uint64_t table_bytes_max;  /* an output is closed at this size, but never between two versions of a key; UINT64_MAX: one table */
+	const uint64_t *snapshots; /* sequences in use, ascending; borrowed */
+	size_t snapshot_count;
+	uint64_t now_unix_ms;
+	/* May an older version of `key` lie below the output level? NULL: yes always. */
+	bool (*may_be_below)(void *arg, struct slice key);
+	uint64_t (*new_file_number)(void *arg);
+	/* After each `bytes` (about 64 KiB) written: may wait (rate limit); KV_BUSY stops the run (shutdown). NULL: none. */
+	kv_status (*pace)(void *arg, uint64_t bytes);
+	void *arg;
+};
+
+struct compact_result {
+	struct sst_meta *tables; /* owned; may be none, when everything could go */
+	size_t table_count;
+	uint64_t bytes_written;
+	uint64_t entries_read, entries_written;
+};
+
+void compact_result_free(struct compact_result *result);
+
+/* `input` is borrowed and will be read from its first entry to the end. On KV_OK the tables are synced, and the directory too. On
+ * failure no file is left (as far as they can be removed). */
+kv_status compact_run(const struct compact_run *run, struct iter *input, struct compact_result *ret,
+	struct kv_error *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An entry: one version of one key, as every layer of the tree holds it.
+ *
+ * Order of entries everywhere: user key ascending (unsigned bytes), then sequence descending, so that the
+ * newest version of a key comes first. No two entries have the same key and sequence.
+ */
+#ifndef KV_ENGINE_ENTRY_H
+#define KV_ENGINE_ENTRY_H
+
+#include "base/slice.h"
+
+enum {
+	ENTRY_KEY_MAX = 4096, /* bytes of a user key; at least 1 */
+};
+#define ENTRY_VALUE_MAX    (UINT64_C(1) << 30)       /* bytes */
+#define ENTRY_SEQUENCE_MAX ((UINT64_C(1) << 56) - 1) /* 0 is no sequence of an entry */
+
+/* On disk (WAL and tables): never renumber. */
+enum entry_kind {
+	ENTRY_DELETE = 0,
+	ENTRY_PUT = 1,
+	ENTRY_RANGE_DELETE = 2, /* reserved: key = first key, value = end key */
+	ENTRY_BLOB = 3,         /* reserved: value = pointer into a blob file */
+};
+
+struct entry {
+	struct slice key;         /* borrowed, as value */
+	struct slice value;       /* empty for a delete */
+	uint64_t sequence;
+	uint64_t expires_unix_ms; /* 0: never */
+	enum entry_kind kind;
+};
+
+static inline int entry_compare_position(struct slice key_a, uint64_t sequence_a,
+	struct slice key_b, uint64_t sequence_b)
+{
+	int order = slice_compare(key_a, key_b);
+
+	if (order != 0)
+		return order;
+	return (sequence_a < sequence_b) - (sequence_a > sequence_b);
+}
+
+static inline int entry_compare(const struct entry *a, const struct entry *b)
+{
+	return entry_compare_position(a->key, a->sequence, b->key, b->sequence);
+}
+
+/* Is it a value that a reader at `now_unix_ms` sees (no delete, not expired)? */
+static inline bool entry_is_live(const struct entry *entry, uint64_t now_unix_ms)
+{
+	return (entry->kind == ENTRY_PUT || entry->kind == ENTRY_BLOB) &&
+		(entry->expires_unix_ms == 0 || entry->expires_unix_ms > now_unix_ms);
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Constants of the files on disk, shared by writers and readers. doc/format.md explains every byte. All integers are
+ * little-endian. What is here is for ever: a change needs a new FORMAT_VERSION.
+ */
+#ifndef KV_ENGINE_FORMAT_H
+#define KV_ENGINE_FORMAT_H
+
+#include <stdint.h>
+
+enum {
+	FORMAT_VERSION = 1,      /* of the whole directory, in the file FORMAT */
+	FORMAT_STORE_ID_BYTES = 16, /* random, made once; in FORMAT as 32 hexadecimal digits, in every file as bytes */
+};
+
+struct store_id {
+	uint8_t bytes[FORMAT_STORE_ID_BYTES];
+};
+
+/*
+ * WAL segment, NNNNNN.wal:   header (one 4096-byte block, the rest of it zero), then groups, each at an offset
+ * that is a multiple of 8, zeros between. Space after the last group: zeros, or groups of an earlier life
+ * of the file, which fail the checksum because the seed holds the segment's number.
+ */
+#define WAL_MAGIC       UINT64_C(0x314c41572d564b0d) /* "\r" "KV-WAL1" */
+#define WAL_GROUP_MARK  UINT32_C(0x70724721)         /* "!Grp", makes candidates quick to find */
+enum {
+	WAL_VERSION = 1,
+	WAL_FIRST_GROUP_OFFSET = 4096,
+	WAL_GROUP_ALIGN = 8,
+
+	WAL_HEADER_MAGIC = 0,        /* u64 */
+	WAL_HEADER_VERSION = 8,      /* u32 */
+	WAL_HEADER_RESERVED = 12,    /* u32, 0 */
+	WAL_HEADER_STORE_ID = 16,    /* 16 bytes */
+	WAL_HEADER_NUMBER = 32,      /* u64: this segment's file number */
+	WAL_HEADER_PREV_NUMBER = 40, /* u64: the segment before it, 0: none */
+	WAL_HEADER_PREV_END = 48,    /* u64: where the groups of that one end; they are durable up to here */
+	WAL_HEADER_FIRST_SEQUENCE = 56, /* u64: of the first group to come */
+	WAL_HEADER_CHECKSUM = 64,    /* u64: over the 64 bytes before, seeded */
+	WAL_HEADER_BYTES = 72,
+
+	WAL_GROUP_CHECKSUM = 0,       /* u64: over the header from offset 8 and the payload; seeded by store
+				       * id, segment number and the group's offset */
+	WAL_GROUP_MARK_OFFSET = 8,    /* u32 */
+	WAL_GROUP_COUNT = 12,         /* u32: operations, at least 1 */
+	WAL_GROUP_LENGTH = 16,        /* u64: payload bytes, at least 1 */
+	WAL_GROUP_FIRST_SEQUENCE = 24, /* u64 */
+	WAL_GROUP_WALL_US = 32,       /* u64: microseconds since 1970 */
+	WAL_GROUP_SYNCED = 40,        /* u64: offset in this segment known durable when the group was written */
+	WAL_GROUP_HEADER_BYTES = 48,
+};
+#define WAL_GROUP_MAX (UINT64_C(1) << 32) /* payload bytes */
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One iterator over the tables of a level that do not overlap: opens them one after another, as the walk reaches them. */
+#ifndef KV_ENGINE_ITER_LEVEL_H
+#define KV_ENGINE_ITER_LEVEL_H
+
+#include "engine/iter.h"
+#include "engine/table_cache.h"
+
+/* `tables` sorted by smallest key, disjoint; the array and the references on the tables must outlive the iterator (it is
+ * made over the arrays of a view that the owner holds). NULL when out of memory. */
+struct iter *iter_level_new(struct table *const *tables, size_t count, bool keep_blocks);
+
+#endif

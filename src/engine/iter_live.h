@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a user sees: over an iterator of all versions, only the newest version of each key with a sequence
+ * <= max_sequence, and only when it is a live value (no delete, not expired at `now_unix_ms`).
+ */
+#ifndef KV_ENGINE_ITER_LIVE_H
+#define KV_ENGINE_ITER_LIVE_H
+
+#include "engine/iter.h"
+
+struct iter_live;
+
+/* Takes `input` over (also on failure: then it is closed). NULL when out of memory. */
+struct iter_live *iter_live_new(struct iter *input, uint64_t max_sequence, uint64_t now_unix_ms);
+struct iter_live *iter_live_close(struct iter_live *iter); /* NULL is allowed; returns NULL */
+
+void iter_live_seek_first(struct iter_live *iter);
+void iter_live_seek_last(struct iter_live *iter);
+void iter_live_seek(struct iter_live *iter, struct slice key);        /* first live key >= key */
+void iter_live_seek_before(struct iter_live *iter, struct slice key); /* last live key < key */
+void iter_live_next(struct iter_live *iter); /* only while valid */
+void iter_live_prev(struct iter_live *iter); /* only while valid */
+bool iter_live_valid(const struct iter_live *iter);
+
+/* While valid: the entry, its slices good until the next move. */
+const struct entry *iter_live_entry(const struct iter_live *iter);
+
+/* KV_OK also at the end. KV_BUSY: the deadline passed on the way over hidden entries (looked at every 64 of them): iter_live_position() is the
+ * key that was reached; everything between the start of the move and it (exclusive of it) has been seen not to be live. */
+kv_status iter_live_status(const struct iter_live *iter, struct kv_error *err);
+struct slice iter_live_position(const struct iter_live *iter);
+
+/* clock_monotonic_us() after which a move gives up; 0: never. */
+void iter_live_set_deadline(struct iter_live *iter, uint64_t deadline_us);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which files are live: the whole list, one checksum, replaced atomically (temp, fsync, rename, fsync of the
+ * directory). Files that are not in it are orphans of a crash.
+ */
+#ifndef KV_ENGINE_MANIFEST_H
+#define KV_ENGINE_MANIFEST_H
+
+#include "base/file.h"
+#include "engine/format.h"
+#include "engine/sst_meta.h"
+
+enum { MANIFEST_LEVELS = 7 };
+
+struct manifest_table {
+	unsigned level;       /* < MANIFEST_LEVELS */
+	struct sst_meta meta; /* owned */
+};
+
+struct manifest {
+	uint64_t generation;      /* rises with every write */
+	uint64_t next_file_number; /* larger than that of every file that exists */
+	uint64_t last_sequence;   /* at least that of every entry in the tables */
+	uint64_t *wal_numbers;    /* owned; ascending: segments that hold unflushed groups, then unused ones. Each must exist. */
+	size_t wal_count;
+	struct manifest_table *tables; /* owned; level 0 newest first, deeper levels by smallest key */
+	size_t table_count;
+};
+
+void manifest_free(struct manifest *manifest);
+
+/* Appends a copy. */
+kv_status manifest_add_table(struct manifest *manifest, unsigned level, const struct sst_meta *meta);
+kv_status manifest_add_wal(struct manifest *manifest, uint64_t number);
+
+/* KV_NOT_FOUND when there is none; KV_CORRUPT; KV_INVALID: of another store; KV_UNSUPPORTED: newer version. Checks
+ * everything that can be checked without opening other files (numbers unique, levels sorted and disjoint from 1 on,
+ * sequences in order). */
+kv_status manifest_read(const struct dir *dir, const struct store_id *id, struct manifest *ret,
+	struct kv_error *err);
+
+/* Durable when it returns KV_OK. KV_UNCERTAIN: the old or the new one will be found at the next start: the
+ * store must stop writing. Any other failure: the old one is in force. */
+kv_status manifest_write(const struct dir *dir, const struct store_id *id,
+	const struct manifest *manifest, struct kv_error *err);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is known of a table without opening it: made by the writer, kept in the MANIFEST, checked against the table's properties
+ * at open. */
+#ifndef KV_ENGINE_SST_META_H
+#define KV_ENGINE_SST_META_H
+
+#include "base/buf.h"
+#include "base/coding.h"
+
+struct sst_meta {
+	uint64_t number;
+	uint64_t file_bytes;
+	uint64_t entries;         /* of any kind, at least 1 */
+	uint64_t tombstones;
+	uint64_t first_sequence;  /* smallest and largest that occur */
+	uint64_t last_sequence;
+	uint64_t oldest_expiry_unix_ms; /* 0: none expires */
+	uint64_t key_bytes, value_bytes; /* uncompressed, as written by users */
+	struct buf smallest;      /* user keys, both inclusive; owned */
+	struct buf largest;
+};
+
+void sst_meta_free(struct sst_meta *meta); /* the content */
+kv_status sst_meta_copy(const struct sst_meta *from, struct sst_meta *ret);
+
+/* The form in MANIFEST and in a table's properties block. decode: KV_CORRUPT when it is no such form. */
+kv_status sst_meta_encode(const struct sst_meta *meta, struct buf *to);
+kv_status sst_meta_decode(struct reader *from, struct sst_meta *ret);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writes one table front to back: data blocks, filter, index, properties, footer (format.h, doc/format.md). One
+ * thread at a time.
+ */
+#ifndef KV_ENGINE_SST_WRITER_H
+#define KV_ENGINE_SST_WRITER_H
+
+#include "base/file.h"
+#include "engine/entry.h"
+#include "engine/format.h"
+#include "engine/sst_meta.h"
+
+enum sst_compression { SST_COMPRESSION_NONE = 0, SST_COMPRESSION_LZ4 = 1, SST_COMPRESSION_ZSTD = 2 }; /* on disk */
+
+struct sst_options {
+	uint32_t block_bytes;         /* uncompressed size to aim at, 4096 */
+	uint32_t filter_bits_per_key; /* 0: no filter */
+	enum sst_compression compression;
+};
+
+void sst_options_init(struct sst_options *options);
+
+/* Is this compression built in? */
+bool sst_compression_available(enum sst_compression compression);
+
+struct sst_writer;
+
+/* Creates the file (O_EXCL). `dir` is borrowed. */
+kv_status sst_writer_open(const struct dir *dir, const struct store_id *id, uint64_t number,
+	const struct sst_options *options, struct sst_writer **ret, struct kv_error *err);
+
+/* Entries in the order of entry.h, strictly rising; assert()s that. Any failure is final: only close remains. */
+kv_status sst_writer_add(struct sst_writer *writer, const struct entry *entry, struct kv_error *err);
+
+/* Bytes of the file so far, with what is still buffered. */
+uint64_t sst_writer_bytes(const struct sst_writer *writer);
+
+/* Writes the rest and syncs the file; the caller syncs the directory before anything refers to the table. At least one entry must have been
+ * added. `ret` is owned by the caller. */
+kv_status sst_writer_finish(struct sst_writer *writer, struct sst_meta *ret, struct kv_error *err);
+
+/* Without a successful finish the file is removed. NULL is allowed; returns NULL. */
+struct sst_writer *sst_writer_close(struct sst_writer *writer);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `struct table`: one live table as views share it: its meta, a counted life, and its reader, which is opened at
+ * the first use and closed again when too many are open.
+ *
+ * Point reads run inside an RCU read section and use the reader without counting; so a reader is taken away by
+ * swapping the pointer, waiting for RCU, then closing (table_cache_trim, background thread). Iterators count.
+ */
+#ifndef KV_ENGINE_TABLE_CACHE_H
+#define KV_ENGINE_TABLE_CACHE_H
+
+#include "engine/sst_reader.h"
+
+struct table_cache;
+struct table;
+
+/* All borrowed and constant. `open_max`: readers open at a time (soft: exceeded until the next trim). NULL when out of memory. */
+struct table_cache *table_cache_new(const struct dir *dir, const struct store_id *id,
+	struct block_cache *blocks, size_t open_max);
+struct table_cache *table_cache_free(struct table_cache *cache); /* no table may be left */
+
+/* A table with one reference; copies the meta. Does not open it. NULL when out of memory. */
+struct table *table_new(struct table_cache *cache, const struct sst_meta *meta);
+struct table *table_ref(struct table *table); /* any thread */
+/* Any thread, also inside a read section: does no I/O and no waiting; the last one hands the table to the cache's list of the
+ * dropped, which table_cache_trim() works off. NULL is allowed. */
+void table_unref(struct table *table);
+
+const struct sst_meta *table_meta(const struct table *table); /* constant */
+
+/* The file is to be removed when the last reference goes. Any thread. */
+void table_set_obsolete(struct table *table);
+
+/* Inside an RCU read section. As sst_reader_get. */
+kv_status table_get(struct table *table, struct slice key, uint64_t hash, uint64_t max_sequence,
+	struct entry *ret, struct pinned *ret_pin, struct kv_error *err);
+
+/* The iterator keeps the table and its reader. Failure to open is reported by the iterator. NULL when out of memory. */
+struct iter *table_iter(struct table *table, bool keep_blocks);
+
+/* Opens the reader now, to find damage early. */
+kv_status table_check(struct table *table, struct kv_error *err);
+
+/* Closes readers of dropped tables and those above the limit that were not used lately; removes the files of dropped obsolete tables
+ * (not synced: an orphan is swept at the next start). Waits for RCU. Background thread. The first error of an unlink is returned after
+ * the rest was done. */
+kv_status table_cache_trim(struct table_cache *cache, struct kv_error *err);
+
+struct table_cache_stats {
+	uint64_t open_readers;
+	uint64_t memory_bytes; /* indexes and filters */
+	uint64_t filter_negatives;
+};
+
+void table_cache_get_stats(struct table_cache *cache, struct table_cache_stats *ret);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads one segment from its first group to its end. Used at recovery and by kvfsck. One thread. */
+#ifndef KV_ENGINE_WAL_READER_H
+#define KV_ENGINE_WAL_READER_H
+
+#include "base/slice.h"
+#include "engine/wal.h"
+
+struct wal_reader;
+
+enum wal_segment_state {
+	WAL_SEGMENT_UNUSED, /* made or recycled ahead, never written to: no header of its own and no valid group */
+	WAL_SEGMENT_USED,   /* header is valid */
+};
+
+/* Opens a segment and looks at its header. KV_CORRUPT: the header is bad but valid groups of this segment are there, or it
+ * is shorter than a header; KV_UNSUPPORTED: newer version; KV_INVALID: it belongs to another store. */
+kv_status wal_reader_open(const struct dir *dir, const struct store_id *id, uint64_t number,
+	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *err);
+struct wal_reader *wal_reader_close(struct wal_reader *reader);
+
+/* Only when used. */
+const struct wal_header *wal_reader_header(const struct wal_reader *reader);
+
+/* Where the groups must end, from the header of the next segment. Without this call the segment is the newest. */
+void wal_reader_set_end(struct wal_reader *reader, uint64_t end);
+
+struct wal_read_group {
+	uint64_t offset;
+	uint64_t first_sequence;
+	uint32_t count;
+	uint64_t wall_us;
+	uint64_t synced;
+	struct slice payload; /* good until the next call */
+};
+
+/* The next group. KV_NOT_FOUND: the end (see wal_reader_end). KV_CORRUPT: damage, with the offset. */
+kv_status wal_reader_next(struct wal_reader *reader, struct wal_read_group *ret,
+	struct kv_error *err);
+
+/* After KV_NOT_FOUND: where the groups end; *ret_torn_end is where the last byte that is neither zero nor a group of an
+ * earlier life lies, plus 1, when a torn tail follows, else the same as the end. */
+uint64_t wal_reader_end(const struct wal_reader *reader, uint64_t *ret_torn_end);
+
+#endif

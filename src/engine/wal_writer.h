@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Appends groups to one segment. Commit thread only. */
+#ifndef KV_ENGINE_WAL_WRITER_H
+#define KV_ENGINE_WAL_WRITER_H
+
+#include "engine/wal.h"
+
+struct wal_writer;
+
+/* Starts the existing, unused segment file `header->number` (wal_make_segment, wal_recycle_segment): writes the header and
+ * syncs it, so that no group can be durable without it. */
+kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
+	const struct wal_header *header, struct wal_writer **ret, struct kv_error *err);
+
+/* Without a sync. NULL is allowed; returns NULL. */
+struct wal_writer *wal_writer_close(struct wal_writer *writer);
+
+struct wal_group {
+	uint64_t first_sequence;
+	uint32_t count;   /* operations */
+	uint64_t wall_us;
+};
+
+/* Appends one group with one vectored write. The payload is the concatenation of `pieces` (borrowed for the call; at most
+ * WAL_GROUP_MAX bytes together, at least 1). Not durable until wal_sync() returned KV_OK. KV_NO_SPACE: the group is
+ * not there, the next append goes to the same place. KV_NO_MEMORY: nothing was done. Any other failure poisons the
+ * writer: every later call returns KV_IO. */
+kv_status wal_append(struct wal_writer *writer, const struct wal_group *group,
+	const struct slice *pieces, size_t piece_count, struct kv_error *err);
+
+/* Makes all groups durable. A failure poisons the writer: it is never tried again. */
+kv_status wal_sync(struct wal_writer *writer, struct kv_error *err);
+
+uint64_t wal_writer_number(const struct wal_writer *writer);
+uint64_t wal_writer_end(const struct wal_writer *writer);    /* offset after the last group, a multiple of 8 */
+uint64_t wal_writer_synced(const struct wal_writer *writer); /* <= end */
+
+#endif
