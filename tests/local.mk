@@ -7,3 +7,6 @@ include tests/unit/store.mk
 include tests/unit/http.mk
 include tests/unit/daemon.mk
 include tests/support/local.mk
+
+TESTS += tests/check_layers.sh tests/test_check_layers.sh
+EXTRA_DIST += tests/check_layers.sh tests/test_check_layers.sh tests/check_static.sh tests/variant.sh

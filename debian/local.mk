@@ -1,0 +1,2 @@
+# the Debian package
+EXTRA_DIST += debian/control

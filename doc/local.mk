@@ -1,0 +1,3 @@
+# man pages and documents
+EXTRA_DIST += doc/HACKING.md
+dist_man_MANS =
