@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libkvbase.a
 libkvbase_a_SOURCES = \
-	src/base/arena.h \
+	src/base/arena.c src/base/arena.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/checksum.c src/base/checksum.h \
 	src/base/clock.h \

@@ -15,3 +15,6 @@ tests_unit_test_coding_LDADD = $(BASE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_checksum
 TESTS += tests/unit/test_checksum
 tests_unit_test_checksum_LDADD = $(BASE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_arena
+TESTS += tests/unit/test_arena
+tests_unit_test_arena_LDADD = $(BASE_TEST_LIBS)

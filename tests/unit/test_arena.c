@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The bump allocator: alignment, separate pieces, large requests, what it says it costs. */
+#include "base/arena.h"
+#include "support/runner.h"
+
+#include <string.h>
+
+START_TEST(pieces_are_aligned_and_do_not_overlap)
+{
+	enum { COUNT = 3000 };
+	static uint8_t *pieces[COUNT];
+	static size_t sizes[COUNT];
+	struct arena *arena = arena_new(4096);
+	uint64_t rnd = runner_seed();
+
+	for (unsigned i = 0; i < COUNT; i++) {
+		size_t align = (size_t)1 << runner_random(&rnd) % 7;
+
+		sizes[i] = runner_random(&rnd) % (i % 50 == 0 ? 9000 : 200);
+		pieces[i] = arena_alloc(arena, sizes[i], align);
+		ck_assert_ptr_nonnull(pieces[i]);
+		ck_assert_uint_eq((uintptr_t)pieces[i] % align, 0);
+		memset(pieces[i], (int)(i & 0xff), sizes[i]);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		for (size_t k = 0; k < sizes[i]; k++)
+			ck_assert_uint_eq(pieces[i][k], i & 0xff);
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(a_large_request_leaves_the_current_block_in_use)
+{
+	struct arena *arena = arena_new(4096);
+	uint8_t *first = arena_alloc(arena, 16, 8);
+	size_t before = arena_bytes(arena);
+	uint8_t *large = arena_alloc(arena, 100000, 64);
+	size_t after = arena_bytes(arena);
+	uint8_t *second = arena_alloc(arena, 16, 8);
+
+	ck_assert_ptr_nonnull(large);
+	memset(large, 1, 100000);
+	ck_assert_uint_ge(after - before, 100000);
+	ck_assert_ptr_eq(second, first + 16);
+	ck_assert_uint_eq(arena_bytes(arena), after);
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(the_first_request_may_be_large)
+{
+	struct arena *arena = arena_new(1024);
+	uint8_t *large = arena_alloc(arena, 5000, 1);
+	uint8_t *small = arena_alloc(arena, 5, 1);
+
+	ck_assert(large && small);
+	memset(large, 1, 5000);
+	memset(small, 2, 5);
+	ck_assert_int_eq(large[4999], 1);
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(the_cost_grows_by_blocks_and_covers_what_was_given)
+{
+	struct arena *arena = arena_new(4096);
+	size_t given = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_ptr_nonnull(arena_alloc(arena, 100, 4));
+		given += 100;
+		ck_assert_uint_ge(arena_bytes(arena), given);
+	}
+	ck_assert_uint_lt(arena_bytes(arena), given + given / 8 + 8192);
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(a_request_beyond_memory_fails_and_the_arena_goes_on)
+{
+	struct arena *arena = arena_new(4096);
+	size_t cost;
+
+	ck_assert_ptr_nonnull(arena_alloc(arena, 10, 1));
+	cost = arena_bytes(arena);
+	ck_assert_ptr_null(arena_alloc(arena, SIZE_MAX, 1));
+	ck_assert_ptr_null(arena_alloc(arena, SIZE_MAX - 63, 64));
+	ck_assert_ptr_null(arena_alloc(arena, PTRDIFF_MAX, 64));
+	ck_assert_ptr_null(arena_alloc(arena, PTRDIFF_MAX - 200, 64));
+	ck_assert_uint_eq(arena_bytes(arena), cost);
+	ck_assert_ptr_nonnull(arena_alloc(arena, 10, 1));
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(empty_pieces_and_no_arena_are_fine)
+{
+	struct arena *arena = arena_new(0);
+
+	ck_assert_ptr_nonnull(arena_alloc(arena, 0, 1));
+	ck_assert_ptr_nonnull(arena_alloc(arena, 64, 64));
+	ck_assert_ptr_null(arena_free(arena));
+	ck_assert_ptr_null(arena_free(NULL));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("arena");
+	TCase *tc = tcase_create("arena");
+
+	tcase_add_test(tc, pieces_are_aligned_and_do_not_overlap);
+	tcase_add_test(tc, a_large_request_leaves_the_current_block_in_use);
+	tcase_add_test(tc, the_first_request_may_be_large);
+	tcase_add_test(tc, the_cost_grows_by_blocks_and_covers_what_was_given);
+	tcase_add_test(tc, a_request_beyond_memory_fails_and_the_arena_goes_on);
+	tcase_add_test(tc, empty_pieces_and_no_arena_are_fine);
+	suite_add_tcase(suite, tc);
+	return runner_run(suite);
+}
