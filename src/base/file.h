@@ -6,7 +6,7 @@
  *
  * A `struct fs` is a table and its context, borrowed and constant. A directory is a `struct dir`: a
  * descriptor with its path (for messages). A file is a `struct file`: a descriptor with its name.
- * All functions take care of EINTR and of short reads and writes. Any thread, but not two on one `struct
+ * All functions take care of EINTR (except for a sync, which then has failed) and of short reads and writes. Any thread, but not two on one `struct
  * file` except file_read_at, which is free of state.
  *
  * Durability: file_write_at is not durable until file_sync returned KV_OK; a created, renamed or
@@ -41,7 +41,8 @@ struct fs_ops {
 	int (*mkdir)(void *ctx, int dir_fd, const char *name, mode_t mode);
 	int (*size)(void *ctx, int fd, uint64_t *ret_bytes); /* fstat; fails with EINVAL when not a regular file */
 	int (*lock)(void *ctx, int fd);       /* flock(LOCK_EX | LOCK_NB) */
-	/* calls `each` for every entry but . and ..; stops with the first value that is not 0 */
+	/* calls `each` for every entry but . and .., in no order; it may end that by a value that is not 0,
+	 * which is no failure */
 	int (*list)(void *ctx, int dir_fd, int (*each)(void *arg, const char *name), void *arg);
 	int (*space)(void *ctx, int dir_fd, uint64_t *ret_free_bytes); /* fstatvfs, for unprivileged users */
 };
@@ -80,6 +81,7 @@ kv_status dir_rename(const struct dir *from_dir, const char *from, const struct 
 	const char *to, bool keep_existing, struct kv_error *err);
 kv_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,
 	const char *to, struct kv_error *err);
+/* Whether the name is there, of whatever kind (false also when it cannot be looked at). */
 bool dir_has(const struct dir *dir, const char *name);
 
 enum file_mode {

@@ -5,7 +5,9 @@ libkvbase_a_SOURCES = \
 	src/base/checksum.c src/base/checksum.h \
 	src/base/clock.h \
 	src/base/coding.c src/base/coding.h \
-	src/base/file.h \
+	src/base/dir.c \
+	src/base/file.c src/base/file.h \
+	src/base/fs_error.c src/base/fs_error.h \
 	src/base/log.h \
 	src/base/pinned.h \
 	src/base/rcu.c src/base/rcu.h \

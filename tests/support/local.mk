@@ -1,2 +1,7 @@
 check_LIBRARIES += tests/support/libsupport.a
 tests_support_libsupport_a_SOURCES = tests/support/runner.c tests/support/runner.h
+tests_support_libsupport_a_SOURCES += tests/support/fault_fs.c tests/support/fault_fs.h
+tests_support_libsupport_a_SOURCES += tests/support/fault_alloc.c tests/support/fault_alloc.h
+# for a program that uses fault_alloc: tests_unit_test_NAME_LDFLAGS = $(FAULT_ALLOC_LINK)
+FAULT_ALLOC_LINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+	-Wl,--wrap=posix_memalign,--wrap=strdup,--wrap=strndup

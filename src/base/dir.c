@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Directories: the functions dir_* of file.h. No path is walked after opening: everything happens
+ * relative to the descriptor, so that a directory moved or replaced under us changes nothing.
+ */
+#define _GNU_SOURCE
+#include "base/file.h"
+
+#include "base/fs_error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+	DIR_MODE = 0700,
+};
+
+static int open_dir(const struct fs *fs, int at_fd, const char *name)
+{
+	int fd;
+
+	do {
+		fd = fs->ops->open(fs->ctx, at_fd, name, OPEN_FLAGS, 0);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+/* Syncs the directory that holds `path`. A name that was there before us may lie where we may not
+ * read (`made` is false): then it is not for us to make it durable. */
+static int sync_parent(const struct fs *fs, int at_fd, const char *path, bool made)
+{
+	char *parent = strdup(path);
+	char *slash = parent ? strrchr(parent, '/') : NULL;
+	int result = -1;
+	int saved;
+	int fd;
+
+	if (!parent) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (slash)
+		slash[slash == parent] = '\0';
+	/* the parent may well be reached through a symbolic link, only the last component may not */
+	fd = fs->ops->open(fs->ctx, at_fd, slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	saved = errno;
+	if (fd >= 0) {
+		result = fs->ops->fsync(fs->ctx, fd);
+		saved = errno;
+		fs->ops->close(fs->ctx, fd);
+	} else if (!made && (saved == EACCES || saved == EPERM)) {
+		result = 0;
+	}
+	free(parent);
+	errno = saved;
+	return result;
+}
+
+/* With `create` the parent is synced even when the directory is there already: whoever made it may have been
+ * killed before he could. */
+static kv_status open_path(const struct fs *fs, int at_fd, const char *name, char *path, bool create,
+	struct dir *ret, struct kv_error *err)
+{
+	bool made;
+	int fd;
+
+	if (create) {
+		made = fs->ops->mkdir(fs->ctx, at_fd, name, DIR_MODE) == 0;
+		if (!made && errno != EEXIST)
+			return fs_error(err, errno, path, NULL, "cannot create the directory");
+		if (sync_parent(fs, at_fd, name, made) != 0)
+			return fs_error(err, errno, path, NULL, "cannot sync the directory above");
+	}
+	fd = open_dir(fs, at_fd, name);
+	if (fd < 0)
+		return fs_error(err, errno, path, NULL, "cannot open the directory");
+	*ret = (struct dir){ .fs = fs, .fd = fd, .path = path };
+	return KV_OK;
+}
+
+kv_status dir_open(const struct fs *fs, const char *path, bool create, struct dir *ret,
+	struct kv_error *err)
+{
+	size_t len = strlen(path);
+	kv_status status;
+	char *copy;
+
+	/* with a slash at its end, O_NOFOLLOW would follow */
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len == 0)
+		return kv_error_set(err, KV_INVALID, "the name of a directory is empty");
+	copy = strndup(path, len);
+	if (!copy)
+		return kv_error_set(err, KV_NO_MEMORY, "cannot open the directory %s", path);
+	status = open_path(fs, AT_FDCWD, copy, copy, create, ret, err);
+	if (status != KV_OK)
+		free(copy);
+	return status;
+}
+
+kv_status dir_open_at(const struct dir *parent, const char *name, bool create, struct dir *ret,
+	struct kv_error *err)
+{
+	size_t size = strlen(parent->path) + 1 + strlen(name) + 1;
+	kv_status status;
+	char *path;
+
+	if (name[0] == '\0' || strchr(name, '/'))
+		return kv_error_set(err, KV_INVALID, "'%s' is no name of a directory", name);
+	path = malloc(size);
+	if (!path)
+		return kv_error_set(err, KV_NO_MEMORY, "cannot open the directory %s", name);
+	snprintf(path, size, "%s/%s", parent->path, name);
+	status = open_path(parent->fs, parent->fd, name, path, create, ret, err);
+	if (status != KV_OK)
+		free(path);
+	return status;
+}
+
+void dir_close(struct dir *dir)
+{
+	/* a zeroed one has no fs; descriptor 0 in it means nothing */
+	if (dir->fs && dir->fd >= 0)
+		dir->fs->ops->close(dir->fs->ctx, dir->fd);
+	free(dir->path);
+	dir->path = NULL;
+	dir->fd = -1;
+}
+
+kv_status dir_sync(const struct dir *dir, struct kv_error *err)
+{
+	/* not retried for EINTR either: nobody can say what became of the dirty pages */
+	if (dir->fs->ops->fsync(dir->fs->ctx, dir->fd) != 0)
+		return fs_error(err, errno, dir->path, NULL, "cannot sync the directory");
+	return KV_OK;
+}
+
+kv_status dir_list(const struct dir *dir, int (*each)(void *arg, const char *name), void *arg,
+	struct kv_error *err)
+{
+	if (dir->fs->ops->list(dir->fs->ctx, dir->fd, each, arg) != 0)
+		return fs_error(err, errno, dir->path, NULL, "cannot list the directory");
+	return KV_OK;
+}
+
+kv_status dir_space(const struct dir *dir, uint64_t *ret_free_bytes, struct kv_error *err)
+{
+	uint64_t bytes;
+
+	if (dir->fs->ops->space(dir->fs->ctx, dir->fd, &bytes) != 0)
+		return fs_error(err, errno, dir->path, NULL, "cannot ask for the free space");
+	*ret_free_bytes = bytes;
+	return KV_OK;
+}
+
+kv_status dir_unlink(const struct dir *dir, const char *name, struct kv_error *err)
+{
+	if (dir->fs->ops->unlink(dir->fs->ctx, dir->fd, name) != 0)
+		return fs_error(err, errno, dir->path, name, "cannot remove");
+	return KV_OK;
+}
+
+kv_status dir_rename(const struct dir *from_dir, const char *from, const struct dir *to_dir,
+	const char *to, bool keep_existing, struct kv_error *err)
+{
+	const struct fs *fs = from_dir->fs;
+
+	if (fs->ops->rename(fs->ctx, from_dir->fd, from, to_dir->fd, to,
+		    keep_existing ? RENAME_NOREPLACE : 0) == 0)
+		return KV_OK;
+	if (errno == EEXIST)
+		return fs_error(err, errno, to_dir->path, to, "cannot rename to this name");
+	/* a file system that does not know RENAME_NOREPLACE says EINVAL; link() never replaces */
+	if (!keep_existing || errno != EINVAL)
+		return fs_error(err, errno, from_dir->path, from, "cannot rename");
+	if (fs->ops->link(fs->ctx, from_dir->fd, from, to_dir->fd, to) != 0)
+		return fs_error(err, errno, to_dir->path, to, "cannot rename to this name");
+	if (fs->ops->unlink(fs->ctx, from_dir->fd, from) != 0)
+		return fs_error(err, errno, from_dir->path, from, "cannot remove the old name");
+	return KV_OK;
+}
+
+kv_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,
+	const char *to, struct kv_error *err)
+{
+	const struct fs *fs = from_dir->fs;
+
+	if (fs->ops->link(fs->ctx, from_dir->fd, from, to_dir->fd, to) != 0)
+		return fs_error(err, errno, to_dir->path, to, "cannot create the link");
+	return KV_OK;
+}
+
+bool dir_has(const struct dir *dir, const char *name)
+{
+	int fd = dir->fs->ops->open(dir->fs->ctx, dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	dir->fs->ops->close(dir->fs->ctx, fd);
+	return true;
+}
