@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reading the file, in this order: the bytes, comments blanked, libconfuse, conversion.
+ *
+ * To libconfuse every option is a string or a list of strings; the types are ours, so that all errors read
+ * alike. Comments are blanked first because libconfuse 3.3 counts lines wrongly after a comment and
+ * does not take one inside a list. It passes no user pointer to its callbacks, and its scanner is global
+ * anyway: hence the one static variable.
+ */
+#define _GNU_SOURCE
+#include "daemon/config.h"
+#include "daemon/config_option.h"
+#include "daemon/config_value.h"
+
+#include "base/buf.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_BYTES_MAX = 1 << 20, OPTIONS_MAX = 64 };
+
+/* What the callbacks need to know about the parse they belong to. */
+static struct {
+	const char *path;
+	struct kv_error *err;
+	bool failed;              /* the first error is the one that is told */
+	int lines[OPTIONS_MAX];   /* of the option's last value; 0: not in the file */
+} parsing;
+
+const char *config_find_run_dir(void)
+{
+	return access(CONFIG_RUN_DIR, W_OK | X_OK) == 0 ? CONFIG_RUN_DIR : NULL;
+}
+
+/* ---- the bytes ---- */
+
+/* Not through base/file: the path may be a symbolic link, and not everything that can be read. */
+static kv_status open_regular(const char *path, int *ret_fd, struct kv_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
+	struct stat st;
+	int errnum;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return kv_error_set(err, KV_NOT_FOUND, "configuration file '%s' does not exist", path);
+	if (fd < 0)
+		return kv_error_errno(err, errno, path, "cannot open configuration");
+	errnum = fstat(fd, &st) == 0 ? 0 : errno;
+	if (errnum == 0 && S_ISREG(st.st_mode)) {
+		*ret_fd = fd;
+		return KV_OK;
+	}
+	close(fd);
+	if (errnum != 0)
+		return kv_error_errno(err, errnum, path, "cannot look at configuration");
+	return kv_error_set(err, KV_INVALID, "configuration '%s' is not a regular file", path);
+}
+
+static kv_status read_all(int fd, const char *path, struct buf *text, struct kv_error *err)
+{
+	char part[4096];
+	ssize_t got;
+
+	while ((got = read(fd, part, sizeof(part))) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return kv_error_errno(err, errno, path, "cannot read configuration");
+		if (memchr(part, '\0', (size_t)got) || text->len + (size_t)got > FILE_BYTES_MAX)
+			return kv_error_set(err, KV_INVALID, "configuration '%s' is not a text file", path);
+		if (buf_append(text, part, (size_t)got) != KV_OK)
+			return kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", path);
+	}
+	return KV_OK;
+}
+
+static kv_status read_file(const char *path, struct buf *text, struct kv_error *err)
+{
+	int fd = -1;
+	kv_status status = open_regular(path, &fd, err);
+
+	if (status != KV_OK)
+		return status;
+	status = read_all(fd, path, text, err);
+	close(fd);
+	return status;
+}
+
+/* ---- comments ---- */
+
+static size_t skip_string(const char *text, size_t len, size_t at)
+{
+	char quote = text[at];
+
+	for (at++; at < len && text[at] != quote; at++) {
+		if (text[at] == '\\')
+			at++;
+	}
+	return at;
+}
+
+static size_t blank_until(char *text, size_t len, size_t at, const char *end)
+{
+	size_t end_len = strlen(end);
+
+	while (at < len && (len - at < end_len || memcmp(text + at, end, end_len) != 0)) {
+		if (text[at] != '\n')
+			text[at] = ' ';
+		at++;
+	}
+	return at;
+}
+
+/* '#' begins a comment anywhere, the slashed forms only where a word may begin: "a//b" is a word. */
+static void blank_comments(char *text, size_t len)
+{
+	bool at_word = true;
+
+	for (size_t at = 0; at < len; at++) {
+		bool slash = at_word && text[at] == '/' && at + 1 < len;
+
+		if (text[at] == '"' || text[at] == '\'') {
+			at = skip_string(text, len, at);
+		} else if (text[at] == '#' || (slash && text[at + 1] == '/')) {
+			at = blank_until(text, len, at, "\n");
+		} else if (slash && text[at + 1] == '*') {
+			at = blank_until(text, len, at, "*/");
+			if (at < len)
+				text[at] = text[at + 1] = ' ';
+		}
+		at_word = at >= len || strchr(" \t\r\n={},+()\"'", text[at]) != NULL;
+	}
+}
+
+/* ---- libconfuse ---- */
+
+static void complain(int line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void complain(int line, const char *format, ...)
+{
+	char text[KV_ERROR_TEXT_MAX];
+	va_list args;
+
+	if (parsing.failed)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (line > 0)
+		kv_error_set(parsing.err, KV_INVALID, "%s:%d: %s", parsing.path, line, text);
+	else
+		kv_error_set(parsing.err, KV_INVALID, "%s: %s", parsing.path, text);
+	parsing.failed = true;
+}
+
+static void complain_about_value(int line, const struct config_option *option, const char *found)
+{
+	char expected[160];
+
+	complain(line, "%s must be %s (%s)", option->name,
+		config_option_expected(option, expected, sizeof(expected)), found);
+}
+
+/* libconfuse marks an option as modified before it has read the value: the first so marked, but never
+ * seen by on_value, is the one it is at. */
+static const struct config_option *option_without_value(cfg_t *cfg)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		cfg_opt_t *opt = cfg_getopt(cfg, config_options[i].name);
+
+		if (opt && (opt->flags & CFGF_MODIFIED) && parsing.lines[i] == 0)
+			return &config_options[i];
+	}
+	return NULL;
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list args)
+{
+	char text[KV_ERROR_TEXT_MAX];
+	const struct config_option *option = cfg ? option_without_value(cfg) : NULL;
+
+	vsnprintf(text, sizeof(text), format, args);
+	if (option)
+		complain_about_value(cfg->line, option, text);
+	else
+		complain(cfg ? cfg->line : 0, "%s", text);
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const struct config_option *option = config_option_find(cfg_opt_name(opt));
+	unsigned count = cfg_opt_size(opt);
+	const char *text = count > 0 ? cfg_opt_getnstr(opt, count - 1) : NULL;
+	char found[80];
+
+	parsing.lines[option - config_options] = cfg->line;
+	if (!text || config_option_check(option, text))
+		return 0;
+	snprintf(found, sizeof(found), "it is '%.60s'", text);
+	complain_about_value(cfg->line, option, found);
+	return -1;
+}
+
+static kv_status parse_text(cfg_t *cfg, char *text, size_t len, struct kv_error *err)
+{
+	FILE *stream;
+
+	for (size_t i = 0; i < config_option_count; i++)
+		cfg_set_validate_func(cfg, config_options[i].name, on_value);
+	cfg_set_error_function(cfg, on_error);
+	stream = fmemopen(text, len, "r");
+	if (!stream)
+		return kv_error_set(err, KV_NO_MEMORY, "cannot parse the configuration");
+	if (cfg_parse_fp(cfg, stream) != CFG_SUCCESS)
+		complain(cfg->line, "this is not the syntax of a configuration file");
+	fclose(stream);
+	return parsing.failed ? KV_INVALID : KV_OK;
+}
+
+/* ---- values ---- */
+
+/* The defaults: of the table, and what has its place in run_dir. */
+static kv_status set_default(const struct config_option *option, const char *run_dir, struct config *config)
+{
+	char path[128];
+	const char *values[2] = { option->fallback, path };
+	size_t count = option->fallback ? 1 : 0;
+
+	if (run_dir && strcmp(option->name, "listen") == 0) {
+		snprintf(path, sizeof(path), "%s/kvstored.sock", run_dir);
+		count = 2;
+	} else if (run_dir && strcmp(option->name, "pidfile") == 0) {
+		snprintf(path, sizeof(path), "%s/kvstored.pid", run_dir);
+		values[0] = path;
+	}
+	return config_option_set(option, config, values, count);
+}
+
+static kv_status set_from_file(const struct config_option *option, cfg_opt_t *opt, struct config *config)
+{
+	size_t count = cfg_opt_size(opt);
+	const char **values = calloc(count + 1, sizeof(*values));
+	kv_status status;
+
+	if (!values)
+		return KV_NO_MEMORY;
+	for (size_t i = 0; i < count; i++)
+		values[i] = cfg_opt_getnstr(opt, (unsigned)i);
+	status = config_option_set(option, config, values, count);
+	free(values);
+	return status;
+}
+
+static kv_status convert(cfg_t *cfg, const char *run_dir, struct config *config, struct kv_error *err)
+{
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+		cfg_opt_t *opt = cfg_getopt(cfg, option->name);
+		bool in_file = parsing.lines[i] != 0 || cfg_opt_size(opt) == 0;
+		kv_status status = in_file ? set_from_file(option, opt, config)
+					   : set_default(option, run_dir, config);
+
+		if (status != KV_OK)
+			return kv_error_set(err, status, "cannot hold the configuration");
+	}
+	return KV_OK;
+}
+
+/* What concerns more than one option. */
+static kv_status check_listen(const struct config *config)
+{
+	int line = parsing.lines[config_option_find("listen") - config_options];
+
+	if (config->listen.count == 0) {
+		complain(line, "listen must name at least one address");
+		return KV_INVALID;
+	}
+	for (size_t i = 0; i < config->listen.count; i++) {
+		if (config->insecure_listen || config_value_is_local_address(config->listen.items[i]))
+			continue;
+		complain(line, "listen address '%.60s' is not a loopback address: everybody who "
+			       "reaches it may read and write; set insecure_listen = true to allow that",
+			config->listen.items[i]);
+		return KV_INVALID;
+	}
+	return KV_OK;
+}
+
+static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct config *config,
+	struct kv_error *err)
+{
+	cfg_opt_t opts[OPTIONS_MAX];
+	kv_status status;
+	cfg_t *cfg;
+	size_t n = 0;
+
+	for (; n < config_option_count; n++) {
+		const char *name = config_options[n].name;
+		cfg_opt_t list = CFG_STR_LIST(name, "{absent}", CFGF_NONE); /* tells {} from nothing */
+		cfg_opt_t single = CFG_STR(name, "", CFGF_NONE);
+
+		opts[n] = config_option_is_list(&config_options[n]) ? list : single;
+	}
+	opts[n] = (cfg_opt_t)CFG_END();
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg)
+		return kv_error_set(err, KV_NO_MEMORY, "cannot parse the configuration");
+	status = parse_text(cfg, (char *)text->data, text->len, err);
+	if (status == KV_OK)
+		status = convert(cfg, run_dir, config, err);
+	if (status == KV_OK)
+		status = check_listen(config);
+	cfg_free(cfg);
+	return status;
+}
+
+kv_status config_load(const struct config_source *source, struct config *ret, struct kv_error *err)
+{
+	struct config config = { 0 };
+	struct buf text = { 0 };
+	kv_status status = read_file(source->path, &text, err);
+
+	if (status == KV_NOT_FOUND && source->may_be_missing)
+		status = KV_OK;
+	memset(&parsing, 0, sizeof(parsing));
+	parsing.path = source->path;
+	parsing.err = err;
+	if (status == KV_OK && text.len == 0 && buf_append_byte(&text, '\n') != KV_OK) /* for fmemopen */
+		status = kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", source->path);
+	if (status == KV_OK) {
+		blank_comments((char *)text.data, text.len);
+		status = parse_and_convert(&text, source->run_dir, &config, err);
+	}
+	buf_free(&text);
+	if (status == KV_OK)
+		*ret = config;
+	else
+		config_free(&config);
+	return status;
+}
+
+void config_free(struct config *config)
+{
+	for (size_t i = 0; i < config_option_count; i++)
+		config_option_clear(&config_options[i], config);
+}
+
+void config_print(const struct config *config, FILE *to)
+{
+	for (size_t i = 0; i < config_option_count; i++)
+		config_option_print(&config_options[i], config, to);
+}
+
+void config_reload(struct config *running, const struct config *loaded, char *restart, size_t size)
+{
+	size_t len = 0;
+
+	restart[0] = '\0';
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct config_option *option = &config_options[i];
+
+		if (option->reloadable)
+			config_option_copy_number(option, running, loaded);
+		else if (!config_option_equal(option, running, loaded) && len < size)
+			len += (size_t)snprintf(restart + len, size - len, "%s%s",
+				len == 0 ? "" : ", ", option->name);
+	}
+}

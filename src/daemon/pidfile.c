@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A daemon that ends removes the file while it still holds the lock. So who gets the lock must look whether
+ * the name still leads to the file that was locked; if not, the race is run again.
+ */
+#define _GNU_SOURCE
+#include "daemon/pidfile.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { TRIES_MAX = 100 };
+
+struct pidfile {
+	struct dir dir;
+	struct file file;
+	char *path;
+};
+
+static struct pidfile *release(struct pidfile *pidfile)
+{
+	file_close(&pidfile->file);
+	dir_close(&pidfile->dir);
+	free(pidfile->path);
+	free(pidfile);
+	return NULL;
+}
+
+/* The directory may be reached through symbolic links (/var/run), the file may not. */
+static kv_status open_dir(struct pidfile *pidfile, struct kv_error *err)
+{
+	char copy[PATH_MAX];
+	char *parent;
+	kv_status status;
+
+	if (strlen(pidfile->path) >= sizeof(copy))
+		return kv_error_errno(err, ENAMETOOLONG, pidfile->path, "cannot open pidfile");
+	parent = realpath(dirname(strcpy(copy, pidfile->path)), NULL);
+	if (!parent)
+		return kv_error_errno(err, errno, pidfile->path, "cannot find the directory of pidfile");
+	status = dir_open(&fs_posix, parent, false, &pidfile->dir, err);
+	free(parent);
+	return status;
+}
+
+static const char *name_of(const struct pidfile *pidfile)
+{
+	return strrchr(pidfile->path, '/') + 1;
+}
+
+static kv_status report_holder(const struct pidfile *pidfile, struct kv_error *err)
+{
+	char text[24] = "";
+	uint64_t len;
+	long pid = 0;
+
+	if (file_size(&pidfile->file, &len, NULL) == KV_OK && len < sizeof(text) &&
+		file_read_at(&pidfile->file, text, (size_t)len, 0, NULL) == KV_OK)
+		pid = strtol(text, NULL, 10);
+	if (pid > 0)
+		return kv_error_set(err, KV_BUSY, "kvstored is running already: process %ld holds '%s'",
+			pid, pidfile->path);
+	return kv_error_set(err, KV_BUSY, "kvstored is running already: another process holds '%s'",
+		pidfile->path);
+}
+
+static kv_status check_links(const struct pidfile *pidfile, struct kv_error *err)
+{
+	struct stat st;
+
+	if (fstat(pidfile->file.fd, &st) != 0)
+		return kv_error_errno(err, errno, pidfile->path, "cannot look at pidfile");
+	if (st.st_nlink > 1)
+		return kv_error_errno(err, EPERM, pidfile->path, "pidfile has a second name (hard link)");
+	return KV_OK;
+}
+
+static bool is_current(const struct pidfile *pidfile)
+{
+	struct stat opened;
+	struct stat named;
+
+	return fstat(pidfile->file.fd, &opened) == 0 &&
+		fstatat(pidfile->dir.fd, name_of(pidfile), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+static kv_status open_and_lock(struct pidfile *pidfile, struct kv_error *err)
+{
+	kv_status status = file_open(&pidfile->dir, name_of(pidfile), FILE_OPEN_OR_CREATE,
+		&pidfile->file, err);
+
+	if (status == KV_OK)
+		status = check_links(pidfile, err);
+	if (status != KV_OK)
+		return status;
+	status = file_lock(&pidfile->file, err);
+	return status == KV_BUSY ? report_holder(pidfile, err) : status;
+}
+
+static kv_status take(struct pidfile *pidfile, struct kv_error *err)
+{
+	for (int i = 0; i < TRIES_MAX; i++) {
+		kv_status status = open_and_lock(pidfile, err);
+
+		if (status != KV_OK || is_current(pidfile))
+			return status;
+		file_close(&pidfile->file);
+	}
+	return kv_error_set(err, KV_BUSY, "'%s' is removed as often as it is made", pidfile->path);
+}
+
+/* Written before it is cut, so that a reader never finds it empty. */
+static kv_status write_pid(struct pidfile *pidfile, struct kv_error *err)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	kv_status status = file_write_at(&pidfile->file, slice_of(text, (size_t)len), 0, err);
+
+	if (status == KV_OK)
+		status = file_truncate(&pidfile->file, (uint64_t)len, err);
+	if (status == KV_OK && fchmod(pidfile->file.fd, 0644) != 0)
+		status = kv_error_errno(err, errno, pidfile->path, "cannot set the mode of pidfile");
+	return status;
+}
+
+kv_status pidfile_create(const char *path, struct pidfile **ret, struct kv_error *err)
+{
+	struct pidfile *pidfile = calloc(1, sizeof(*pidfile));
+	kv_status status;
+
+	if (!pidfile)
+		return kv_error_set(err, KV_NO_MEMORY, "cannot make pidfile '%s'", path);
+	pidfile->dir.fd = -1;
+	pidfile->file.fd = -1;
+	pidfile->path = strdup(path);
+	status = pidfile->path ? KV_OK
+			       : kv_error_set(err, KV_NO_MEMORY, "cannot make pidfile '%s'", path);
+	if (status == KV_OK)
+		status = open_dir(pidfile, err);
+	if (status == KV_OK)
+		status = take(pidfile, err);
+	if (status == KV_OK)
+		status = write_pid(pidfile, err);
+	if (status == KV_OK)
+		*ret = pidfile;
+	else
+		release(pidfile);
+	return status;
+}
+
+struct pidfile *pidfile_remove(struct pidfile *pidfile)
+{
+	if (!pidfile)
+		return NULL;
+	if (is_current(pidfile) && dir_unlink(&pidfile->dir, name_of(pidfile), NULL) != KV_OK)
+		(void)file_truncate(&pidfile->file, 0, NULL);
+	return release(pidfile);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The start is the list start_order[] at the end; the steps stand above it in that order. What needs root (pidfile, low ports)
+ * comes before the privileges are dropped, what is slow (recovery) or touches data after it.
+ */
+#define _GNU_SOURCE
+#include <config.h>
+#include "daemon/start.h"
+
+#include "base/log.h"
+#include "daemon/daemonize.h"
+#include "daemon/limits.h"
+#include "daemon/notify.h"
+#include "daemon/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ERROR_LINE_MAX = KV_ERROR_FILE_MAX + KV_ERROR_TEXT_MAX + 200 };
+
+const char *start_format_error(const struct kv_error *err, char *buf, size_t size)
+{
+	if (err->file[0] == '\0' && err->errnum == 0 && err->text[0] != '\0')
+		snprintf(buf, size, "%s", err->text); /* it says all there is to say */
+	else
+		kv_error_format(err, buf, (uint32_t)size);
+	return buf;
+}
+
+/* ---- the configuration ---- */
+
+/* A daemon goes to "/", and SIGHUP reads the file again. */
+static kv_status make_absolute(const char *path, char **ret, struct kv_error *err)
+{
+	char *here = path[0] == '/' ? strdup("") : getcwd(NULL, 0);
+	int len;
+
+	if (!here)
+		return kv_error_errno(err, errno, path, "cannot find the current directory for");
+	len = asprintf(ret, "%s%s%s", here, here[0] != '\0' ? "/" : "", path);
+	free(here);
+	return len >= 0 ? KV_OK : kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", path);
+}
+
+static kv_status read_config(struct daemon *daemon, struct kv_error *err)
+{
+	struct store_options store_options;
+	char *path;
+	kv_status status = make_absolute(daemon->options.config_path, &path, err);
+
+	if (status != KV_OK)
+		return status;
+	daemon->source = (struct config_source){
+		.path = path,
+		.may_be_missing = !daemon->options.config_given,
+		.run_dir = config_find_run_dir(),
+	};
+	status = config_load(&daemon->source, &daemon->config, err);
+	if (status != KV_OK)
+		return status;
+	store_options = settings_of_store(&daemon->config);
+	return store_options_check(&store_options, err);
+}
+
+static kv_status find_user(struct daemon *daemon, struct kv_error *err)
+{
+	return privileges_resolve(daemon->config.user, daemon->config.group, &daemon->privileges, err);
+}
+
+/* ---- the process ---- */
+
+static kv_status open_log(struct daemon *daemon, struct kv_error *err)
+{
+	const char *path = daemon->config.logfile;
+	kv_status status = KV_OK;
+
+	log_set_level((enum log_level)daemon->config.log_level);
+	if (path[0] != '\0') {
+		status = privileges_make_file(&daemon->privileges, path, err);
+		if (status == KV_OK)
+			status = log_to_file(path, err);
+	} else if (daemon->options.foreground) {
+		log_to_stderr();
+		daemon->log_is_stderr = true;
+	} else {
+		log_to_syslog("kvstored");
+	}
+	daemon->log_is_open = status == KV_OK;
+	return status;
+}
+
+static kv_status become_daemon(struct daemon *daemon, struct kv_error *err)
+{
+	umask(077);
+	return daemon->options.foreground ? KV_OK : daemonize_start(err);
+}
+
+static kv_status listen_to_signals(struct daemon *daemon, struct kv_error *err)
+{
+	return signals_open(&daemon->signals, err);
+}
+
+static kv_status take_pidfile(struct daemon *daemon, struct kv_error *err)
+{
+	if (daemon->config.pidfile[0] == '\0')
+		return KV_OK;
+	return pidfile_create(daemon->config.pidfile, &daemon->pidfile, err);
+}
+
+static kv_status raise_limits(struct daemon *daemon, struct kv_error *err)
+{
+	(void)err;
+	struct kv_error why;
+	char line[ERROR_LINE_MAX];
+
+	if (limits_raise_descriptors(daemon->config.connection_limit, &why) != KV_OK)
+		log_warning("%s", start_format_error(&why, line, sizeof(line)));
+	return KV_OK;
+}
+
+static void on_shutdown_request(void *arg)
+{
+	signals_request_stop(arg);
+}
+
+static kv_status bind_addresses(struct daemon *daemon, struct kv_error *err)
+{
+	struct server_options options = settings_of_server(&daemon->config);
+	kv_status status = privileges_enter_group(&daemon->privileges, err);
+	kv_status bound;
+
+	if (status != KV_OK)
+		return status;
+	options.request_stop = on_shutdown_request;
+	options.request_stop_arg = daemon->signals;
+	bound = server_bind(&options, &daemon->server, err);
+	status = privileges_leave_group(&daemon->privileges, bound == KV_OK ? err : NULL);
+	return bound != KV_OK ? bound : status;
+}
+
+static kv_status drop_privileges(struct daemon *daemon, struct kv_error *err)
+{
+	kv_status status = privileges_make_dir(&daemon->privileges, daemon->config.data_dir, err);
+
+	if (status == KV_OK)
+		status = privileges_drop(&daemon->privileges, err);
+	if (status == KV_OK && geteuid() == 0)
+		log_warning("running as root: set the option 'user' to run as somebody else");
+	return status;
+}
+
+/* ---- the service ---- */
+
+/* An event may mean that the state has changed: the service manager is told the new one. */
+static void on_store_event(void *arg, enum log_level level, const char *text)
+{
+	struct daemon *daemon = arg;
+	struct store *store = atomic_load(&daemon->told_store);
+	char reason[200];
+	char line[256];
+	enum store_state state;
+
+	log_write(level, "%s", text);
+	if (!store)
+		return;
+	state = store_get_state(store, reason, sizeof(reason));
+	snprintf(line, sizeof(line), "%s%s%s", store_state_name(state), reason[0] != '\0' ? ": " : "",
+		reason);
+	notify_status(line);
+}
+
+static kv_status open_store(struct daemon *daemon, struct kv_error *err)
+{
+	struct store_options options = settings_of_store(&daemon->config);
+	kv_status status;
+
+	notify_status("opening the store");
+	options.event = on_store_event;
+	options.event_arg = daemon;
+	status = store_open(&options, &daemon->store, err);
+	if (status == KV_OK)
+		atomic_store(&daemon->told_store, daemon->store);
+	return status;
+}
+
+static kv_status start_server(struct daemon *daemon, struct kv_error *err)
+{
+	kv_status status = server_start(daemon->server, daemon->store, err);
+
+	daemon->serves = status == KV_OK;
+	return status;
+}
+
+static kv_status announce(struct daemon *daemon, struct kv_error *err)
+{
+	const struct config_list *listen = &daemon->config.listen;
+	char where[512] = "";
+	size_t len = 0;
+
+	(void)err;
+	for (size_t i = 0; i < listen->count && len < sizeof(where); i++)
+		len += (size_t)snprintf(where + len, sizeof(where) - len, "%s%s", i == 0 ? "" : ", ",
+			listen->items[i]);
+	log_info("kvstored %s is ready: port %u; listens on %s; data in '%s'", PACKAGE_VERSION,
+		server_port(daemon->server), where, daemon->config.data_dir);
+	notify_status("healthy");
+	notify_ready();
+	daemonize_ready();
+	return KV_OK;
+}
+
+/* ---- all of it ---- */
+
+static kv_status (*const start_order[])(struct daemon *daemon, struct kv_error *err) = {
+	read_config, find_user, open_log,
+	become_daemon, listen_to_signals, take_pidfile, raise_limits,
+	bind_addresses, drop_privileges,
+	open_store, start_server, announce,
+};
+
+/* Once in the log, and once to whoever started us. */
+static void tell_failure(const struct daemon *daemon, enum exit_code code, const char *line)
+{
+	bool told = daemon->log_is_open && daemon->log_is_stderr;
+
+	if (daemon->log_is_open)
+		log_error("cannot start: %s", line);
+	if (!daemonize_failed(code, line) && !told)
+		fprintf(stderr, "kvstored: %s\n", line);
+}
+
+enum exit_code start_daemon(struct daemon *daemon)
+{
+	char line[ERROR_LINE_MAX];
+	struct kv_error err;
+
+	for (size_t i = 0; i < sizeof(start_order) / sizeof(start_order[0]); i++) {
+		enum exit_code code;
+
+		memset(&err, 0, sizeof(err));
+		if (start_order[i](daemon, &err) == KV_OK)
+			continue;
+		code = exit_code_of(&err);
+		tell_failure(daemon, code, start_format_error(&err, line, sizeof(line)));
+		return code;
+	}
+	return EXIT_CODE_OK;
+}
+
+enum exit_code start_check_config(struct daemon *daemon, FILE *to)
+{
+	char line[ERROR_LINE_MAX];
+	struct kv_error err = { 0 };
+
+	if (read_config(daemon, &err) != KV_OK) {
+		fprintf(stderr, "kvstored: %s\n", start_format_error(&err, line, sizeof(line)));
+		return exit_code_of(&err);
+	}
+	config_print(&daemon->config, to);
+	return fflush(to) == 0 ? EXIT_CODE_OK : EXIT_CODE_IO;
+}
