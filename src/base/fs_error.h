@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How dir.c and file.c report a failed system call. Private to the two. */
+/* How dir.c and file.c report a failed system call. Private to these two and log.c. */
 #ifndef KV_BASE_FS_ERROR_H
 #define KV_BASE_FS_ERROR_H
 

@@ -3,12 +3,12 @@ libkvbase_a_SOURCES = \
 	src/base/arena.c src/base/arena.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/checksum.c src/base/checksum.h \
-	src/base/clock.h \
+	src/base/clock.c src/base/clock.h \
 	src/base/coding.c src/base/coding.h \
 	src/base/dir.c \
 	src/base/file.c src/base/file.h \
 	src/base/fs_error.c src/base/fs_error.h \
-	src/base/log.h \
+	src/base/log.c src/base/log.h \
 	src/base/pinned.h \
 	src/base/rcu.c src/base/rcu.h \
 	src/base/slice.h \

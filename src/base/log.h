@@ -42,7 +42,7 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* Closes what is open; later lines go to stderr. */
+/* Closes what is open; later lines go to stderr. No other thread may log at the same time. */
 void log_close(void);
 
 #endif

@@ -22,3 +22,11 @@ check_PROGRAMS += tests/unit/test_file
 TESTS += tests/unit/test_file
 tests_unit_test_file_LDADD = $(BASE_TEST_LIBS)
 tests_unit_test_file_LDFLAGS = $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_clock
+TESTS += tests/unit/test_clock
+tests_unit_test_clock_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_clock_LDFLAGS = -Wl,--wrap=clock_gettime
+check_PROGRAMS += tests/unit/test_log
+TESTS += tests/unit/test_log
+tests_unit_test_log_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_log_LDFLAGS = $(FAULT_ALLOC_LINK) -Wl,--wrap=syslog
