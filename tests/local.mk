@@ -9,4 +9,5 @@ include tests/unit/daemon.mk
 include tests/support/local.mk
 
 TESTS += tests/check_layers.sh tests/test_check_layers.sh
-EXTRA_DIST += tests/check_layers.sh tests/test_check_layers.sh tests/check_static.sh tests/variant.sh
+EXTRA_DIST += tests/check_docs.sh tests/check_layers.sh tests/check_package.sh tests/check_static.sh \
+	tests/package_test.sh tests/test_check_layers.sh tests/variant.sh

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# check_package.sh DEB: what the package contains, where, and with which rights.
+set -u
+deb=$1
+list=$(dpkg-deb -c "$deb") || exit 1
+failed=0
+
+has() { # MODE PATH
+	grep -qE "^$1 root/root .* \./$2\$" <<<"$list" || {
+		echo "FAILED: no $1 $2"
+		failed=1
+	}
+}
+has -rwxr-xr-x usr/sbin/kvstored
+has -rw-r--r-- etc/kvstored/kvstored.conf
+has -rw-r--r-- etc/logrotate.d/kvstored
+has -rw-r--r-- '(usr/)?lib/systemd/system/kvstored.service'
+has -rw-r--r-- usr/lib/sysusers.d/kvstored.conf
+has -rw-r--r-- usr/lib/tmpfiles.d/kvstored.conf
+has -rw-r--r-- usr/share/man/man8/kvstored.8.gz
+has -rw-r--r-- usr/share/man/man5/kvstored.conf.5.gz
+has -rw-r--r-- usr/share/doc/kvstored/README
+
+conffiles=$(dpkg-deb -I "$deb" conffiles | sort | paste -sd' ')
+[ "$conffiles" = '/etc/kvstored/kvstored.conf /etc/logrotate.d/kvstored' ] ||
+	{ echo "FAILED: conffiles: $conffiles"; failed=1; }
+
+other=$(awk '{ print $6 }' <<<"$list" | grep -v '/$' |
+	grep -vE '^\./(usr/sbin/kv|usr/bin/kv|etc/|lib/systemd/|usr/lib/(systemd|sysusers\.d|tmpfiles\.d)/|usr/share/(man|doc)/)')
+[ -z "$other" ] || { echo "FAILED: what is this doing in the package: $other"; failed=1; }
+exit $failed

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The package under a real systemd, as root in a machine that may be thrown away; $DEB names the package:
+# install, use, reload, rotate, kill -9, restart, stop by curl, remove, purge.
+set -euo pipefail
+url=http://localhost:8080
+log=/var/log/kvstored/kvstored.log
+pidfile=/run/kvstored/kvstored.pid
+trap 'echo "FAILED at line $LINENO"; systemctl status kvstored --no-pager -l | head -20; journalctl -u kvstored --no-pager | tail -30; tail -20 $log' ERR
+
+is() { [ "$2" = "$1" ] || { echo "expected '$1', got '$2'"; false; }; }
+request() { curl -sS --max-time 10 --retry 30 --retry-connrefused --retry-delay 1 "$@"; }
+main_pid() { systemctl show -p MainPID --value kvstored; }
+soon() { # COMMAND...: true within 10 s
+	for _ in $(seq 100); do
+		"$@" && return 0
+		sleep 0.1
+	done
+	echo "not within 10 s: $*"
+	return 1
+}
+
+echo '== install'
+apt-get install -y "$DEB" >/tmp/install.log 2>&1 || { tail /tmp/install.log; false; }
+is active "$(systemctl is-active kvstored)"
+is enabled "$(systemctl is-enabled kvstored)"
+systemd-analyze verify kvstored.service
+is "$(main_pid)" "$(cat $pidfile)"
+is kvstored "$(ps -o user= -p "$(main_pid)")"
+is 'kvstored 700' "$(stat -c '%U %a' /var/lib/kvstored)"
+is 'root kvstored 750' "$(stat -c '%U %G %a' /var/log/kvstored)"
+is 'kvstored adm 640' "$(stat -c '%U %G %a' $log)"
+systemd-analyze security kvstored --no-pager | tail -1
+
+echo '== use'
+is OK "$(request -X POST "$url/set?key=key1&value=value1")"
+is OK "$(request -X POST "$url/set?key=hi&value=val%20smile")"
+is value1 "$(request -X GET "$url/get?key=key1")"
+is 'val smile' "$(request --unix-socket /run/kvstored/kvstored.sock "$url/get?key=hi")"
+is OK "$(request -X DELETE "$url/del?key=key1")"
+is 404 "$(request -o /dev/null -w '%{http_code}' "$url/get?key=key1")"
+head -c 3000000 /dev/urandom >/tmp/blob
+request -f -T /tmp/blob "$url/v1/kv/blob" >/dev/null
+request "$url/v1/kv/blob" | cmp - /tmp/blob
+is 'kvstored 600' "$(find /var/lib/kvstored -name '*.wal' -printf '%u %m\n' | sort -u)"
+
+echo '== reload: the same process, another log level'
+before=$(main_pid)
+sed -i 's/^#log_level = .*/log_level = "debug"/' /etc/kvstored/kvstored.conf
+systemctl reload kvstored
+soon grep -q reload $log
+is "$before" "$(main_pid)"
+echo 'no_such_option = 1' >>/etc/kvstored/kvstored.conf
+systemctl reload kvstored
+soon grep -q no_such_option $log
+is 'val smile' "$(request "$url/get?key=hi")"
+sed -i '/no_such_option/d' /etc/kvstored/kvstored.conf
+
+echo '== rotate'
+logrotate -f /etc/logrotate.d/kvstored
+is 'kvstored adm 640' "$(stat -c '%U %G %a' $log)"
+[ -e $log.1 ]
+soon test -s $log
+is "$before" "$(main_pid)"
+is "$(stat -c %i $log)" "$(stat -L -c %i /proc/"$before"/fd/* 2>/dev/null | grep -x "$(stat -c %i $log)" | head -1)"
+
+echo '== kill -9: started again, nothing lost'
+systemctl kill --signal=KILL kvstored
+is 'val smile' "$(request "$url/get?key=hi")"
+request "$url/v1/kv/blob" | cmp - /tmp/blob
+soon systemctl -q is-active kvstored
+is 1 "$(systemctl show -p NRestarts --value kvstored)"
+[ "$before" != "$(main_pid)" ]
+
+echo '== a wrong configuration is not started over and over'
+echo 'port = 99999999' >>/etc/kvstored/kvstored.conf
+! systemctl restart kvstored 2>/dev/null
+soon systemctl -q is-failed kvstored
+is 78 "$(systemctl show -p ExecMainStatus --value kvstored)"
+sed -i '/^port = 99999999/d' /etc/kvstored/kvstored.conf
+systemctl reset-failed kvstored
+systemctl start kvstored
+
+echo '== stop by curl: the end is regular, systemd does not start it again'
+request "$url/shutdown" | tail -1 | grep 'kvstored stopped'
+soon sh -c '! systemctl -q is-active kvstored'
+is inactive "$(systemctl is-active kvstored || true)"
+[ ! -e $pidfile ]
+systemctl start kvstored
+is 'val smile' "$(request "$url/get?key=hi")"
+
+echo '== remove keeps the data, install again finds it'
+apt-get remove -y kvstored >/dev/null 2>&1
+is 000 "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz" || true)"
+[ -d /var/lib/kvstored ]
+apt-get install -y "$DEB" >/dev/null 2>&1
+is 'val smile' "$(request "$url/get?key=hi")"
+
+echo '== purge'
+apt-get purge -y kvstored >/tmp/purge.log 2>&1
+for path in /var/lib/kvstored /var/log/kvstored /run/kvstored /etc/kvstored /etc/logrotate.d/kvstored \
+	/usr/sbin/kvstored /lib/systemd/system/kvstored.service; do
+	[ ! -e $path ] || { echo "$path is left"; false; }
+done
+! getent passwd kvstored
+! grep -i 'warning\|not empty' /tmp/purge.log
+echo 'all as promised'
