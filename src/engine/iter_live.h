@@ -14,6 +14,7 @@ struct iter_live;
 struct iter_live *iter_live_new(struct iter *input, uint64_t max_sequence, uint64_t now_unix_ms);
 struct iter_live *iter_live_close(struct iter_live *iter); /* NULL is allowed; returns NULL */
 
+/* The key of a seek may not be a slice lent by this iterator, but for iter_live_position(). */
 void iter_live_seek_first(struct iter_live *iter);
 void iter_live_seek_last(struct iter_live *iter);
 void iter_live_seek(struct iter_live *iter, struct slice key);        /* first live key >= key */
@@ -25,9 +26,11 @@ bool iter_live_valid(const struct iter_live *iter);
 /* While valid: the entry, its slices good until the next move. */
 const struct entry *iter_live_entry(const struct iter_live *iter);
 
-/* KV_OK also at the end. KV_BUSY: the deadline passed on the way over hidden entries (looked at every 64 of them): iter_live_position() is the
- * key that was reached; everything between the start of the move and it (exclusive of it) has been seen not to be live. */
+/* KV_OK also at the end. KV_BUSY: the deadline passed on the way over hidden entries (looked at about every 64 of them): everything
+ * between the start of the move and iter_live_position() has been seen not to be live, and seeking to it (on the way
+ * backward: before it) goes on from there. Every seek makes some progress, even when its deadline has passed already. */
 kv_status iter_live_status(const struct iter_live *iter, struct kv_error *err);
+/* After KV_BUSY; good until the next move but for the seek that goes on. */
 struct slice iter_live_position(const struct iter_live *iter);
 
 /* clock_monotonic_us() after which a move gives up; 0: never. */

@@ -5,8 +5,8 @@
 
 #include "engine/iter.h"
 
-/* Takes the `count` children over (also on failure: then they are closed). The first error of any child makes the merge invalid, and stays.
- * With one child, that child itself is returned. NULL when out of memory. */
+/* Takes the `count` children, at least one, over (also on failure: then they are closed). The first error of any child makes the
+ * merge invalid, and stays: later seeks do nothing. With one child, that child itself is returned. NULL when out of memory. */
 struct iter *iter_merge_new(struct iter *const *children, size_t count);
 
 #endif
