@@ -5,3 +5,5 @@ tests_support_libsupport_a_SOURCES += tests/support/fault_alloc.c tests/support/
 # for a program that uses fault_alloc: tests_unit_test_NAME_LDFLAGS = $(FAULT_ALLOC_LINK)
 FAULT_ALLOC_LINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
 	-Wl,--wrap=posix_memalign,--wrap=strdup,--wrap=strndup
+tests_support_libsupport_a_SOURCES += tests/support/array_iter.c tests/support/array_iter.h
+tests_support_libsupport_a_SOURCES += tests/support/iter_check.c tests/support/iter_check.h
