@@ -113,12 +113,11 @@ START_TEST(a_seek_opens_only_the_table_of_its_key)
 {
 	static struct level level;
 	uint64_t rnd = runner_seed();
+	struct iter *iter;
 
-	do {
-		make_level(&level, &rnd);
-	} while (level.table_count < 3);
-	struct iter *iter = iter_level_new(level.pointers, level.table_count, true);
-
+	for (make_level(&level, &rnd); level.table_count < 3; make_level(&level, &rnd))
+		free_level(&level);
+	iter = iter_level_new(level.pointers, level.table_count, true);
 	ck_assert_uint_eq(level.tables[0].opened, 0);
 	iter_seek(iter, level.tables[1].entries[0].key, ENTRY_SEQUENCE_MAX);
 	ck_assert(iter->valid);
