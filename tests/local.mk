@@ -6,6 +6,7 @@ include tests/unit/engine.mk
 include tests/unit/store.mk
 include tests/unit/http.mk
 include tests/unit/daemon.mk
+include tests/integration/local.mk
 include tests/support/local.mk
 
 TESTS += tests/check_layers.sh tests/test_check_layers.sh

@@ -133,8 +133,7 @@ static void fork_daemon(int pipe_fds[2])
 	settle(pipe_fds[1]);
 }
 
-/* The pipe must not take the place of a closed stdin, stdout or stderr. */
-static kv_status open_standard_files(struct kv_error *err)
+kv_status daemonize_open_standard_files(struct kv_error *err)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		kv_status status = KV_OK;
@@ -150,11 +149,9 @@ static kv_status open_standard_files(struct kv_error *err)
 kv_status daemonize_start(struct kv_error *err)
 {
 	int pipe_fds[2];
-	kv_status status = open_standard_files(err);
+	kv_status status;
 	pid_t pid;
 
-	if (status != KV_OK)
-		return status;
 	if (pipe2(pipe_fds, O_CLOEXEC) != 0)
 		return kv_error_errno(err, errno, "", "cannot make a pipe");
 	fflush(NULL);

@@ -8,6 +8,10 @@
 
 #include "base/status.h"
 
+/* Puts /dev/null where stdin, stdout or stderr is closed: otherwise a file of the store could get descriptor 2, and
+ * messages would be written into it. Before anything else is opened. */
+kv_status daemonize_open_standard_files(struct kv_error *err);
+
 /* Forks twice. Returns in the daemon only: a session of its own without a terminal, in /, with umask 077 and
  * stdin and stdout at /dev/null; stderr stays until daemonize_ready(). On failure it returns in the calling
  * process. Before any thread is made. */

@@ -66,9 +66,9 @@ static kv_status report_holder(const struct pidfile *pidfile, struct kv_error *e
 		file_read_at(&pidfile->file, text, (size_t)len, 0, NULL) == KV_OK)
 		pid = strtol(text, NULL, 10);
 	if (pid > 0)
-		return kv_error_set(err, KV_BUSY, "kvstored is running already: process %ld holds '%s'",
+		return kv_error_set(err, KV_BUSY, "already running: process %ld holds '%s'",
 			pid, pidfile->path);
-	return kv_error_set(err, KV_BUSY, "kvstored is running already: another process holds '%s'",
+	return kv_error_set(err, KV_BUSY, "already running: another process holds '%s'",
 		pidfile->path);
 }
 

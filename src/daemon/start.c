@@ -32,6 +32,12 @@ const char *start_format_error(const struct kv_error *err, char *buf, size_t siz
 
 /* ---- the configuration ---- */
 
+static kv_status open_standard_files(struct daemon *daemon, struct kv_error *err)
+{
+	(void)daemon;
+	return daemonize_open_standard_files(err);
+}
+
 /* A daemon goes to "/", and SIGHUP reads the file again. */
 static kv_status make_absolute(const char *path, char **ret, struct kv_error *err)
 {
@@ -77,6 +83,7 @@ static kv_status open_log(struct daemon *daemon, struct kv_error *err)
 	const char *path = daemon->config.logfile;
 	kv_status status = KV_OK;
 
+	umask(027);
 	log_set_level((enum log_level)daemon->config.log_level);
 	if (path[0] != '\0') {
 		status = privileges_make_file(&daemon->privileges, path, err);
@@ -215,7 +222,7 @@ static kv_status announce(struct daemon *daemon, struct kv_error *err)
 /* ---- all of it ---- */
 
 static kv_status (*const start_order[])(struct daemon *daemon, struct kv_error *err) = {
-	read_config, find_user, open_log,
+	open_standard_files, read_config, find_user, open_log,
 	become_daemon, listen_to_signals, take_pidfile, raise_limits,
 	bind_addresses, drop_privileges,
 	open_store, start_server, announce,
