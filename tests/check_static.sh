@@ -19,8 +19,10 @@ for tool in gcc clang-tidy cppcheck; do
 	command -v $tool >/dev/null || { echo "check-static needs $tool: ./bootstrap --tools installs it"; exit 1; }
 done
 
-analyzer() { # every library and program; not the tests
-	bash "$srcdir/tests/variant.sh" "$srcdir" analyzer all --enable-werror CC=gcc CFLAGS='-O1 -g -fanalyzer'
+# Every library and program; not the tests. Without malloc-leak: gcc 12 loses sight of what is handed out by an inner
+# pointer (&merge->base); clang's analyzer, ASan and valgrind look for leaks.
+analyzer() {
+	bash "$srcdir/tests/variant.sh" "$srcdir" analyzer all --enable-werror CC=gcc CFLAGS='-O1 -g -fanalyzer -Wno-analyzer-malloc-leak -DKV_ANALYZE'
 }
 
 tidy() {

@@ -56,6 +56,9 @@ done
 seeded 'a call after a comment' src/engine/wal.c '/* safe */ int x = fsync(3); /* really */'
 seeded 'a call after a string' src/engine/wal.c 'int y = f("/*") + fsync(3);'
 fresh
+printf 'int x;\n' >src/base/log.c
+expect 1 'an exception that nothing needs' src/base/log.c
+fresh
 mkdir "$work/tree/src/misc" && : >"$work/tree/src/misc/a.c"
 expect 1 'an unknown layer' src/misc/a.c
 seeded 'a file above 600 lines' src/engine/wal.c "$(printf '\\n%.0s' {1..600})"

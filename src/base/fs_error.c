@@ -33,7 +33,7 @@ static void join(char *to, size_t size, const char *dir_path, const char *name)
 		snprintf(to, size, ".../%s", name);
 }
 
-kv_status fs_error(struct kv_error *err, int errnum, const char *dir_path, const char *name,
+kv_status (fs_error)(struct kv_error *err, int errnum, const char *dir_path, const char *name,
 	const char *what)
 {
 	char path[KV_ERROR_FILE_MAX];
@@ -46,7 +46,7 @@ kv_status fs_error(struct kv_error *err, int errnum, const char *dir_path, const
 	return err->status;
 }
 
-kv_status fs_error_at(struct kv_error *err, int errnum, const char *dir_path, const char *name,
+kv_status (fs_error_at)(struct kv_error *err, int errnum, const char *dir_path, const char *name,
 	const char *what, uint64_t offset)
 {
 	kv_status ret = fs_error(err, errnum, dir_path, name, what);
@@ -58,7 +58,7 @@ kv_status fs_error_at(struct kv_error *err, int errnum, const char *dir_path, co
 	return ret;
 }
 
-kv_status fs_error_corrupt(struct kv_error *err, const char *dir_path, const char *name,
+kv_status (fs_error_corrupt)(struct kv_error *err, const char *dir_path, const char *name,
 	uint64_t offset, const char *what)
 {
 	char path[KV_ERROR_FILE_MAX];

@@ -20,4 +20,10 @@ kv_status fs_error_at(struct kv_error *err, int errnum, const char *dir_path, co
 kv_status fs_error_corrupt(struct kv_error *err, const char *dir_path, const char *name,
 	uint64_t offset, const char *what);
 
+#if defined(__clang_analyzer__) || defined(KV_ANALYZE) /* see status.h */
+#define fs_error(...)         kv_error_status(fs_error(__VA_ARGS__))
+#define fs_error_at(...)      kv_error_status(fs_error_at(__VA_ARGS__))
+#define fs_error_corrupt(...) kv_error_status(fs_error_corrupt(__VA_ARGS__))
+#endif
+
 #endif

@@ -62,7 +62,7 @@ static void set_file(struct kv_error *err, const char *file)
 	snprintf(err->file, sizeof err->file, "%s", file ? file : "");
 }
 
-kv_status kv_error_set(struct kv_error *err, kv_status status, const char *format, ...)
+kv_status (kv_error_set)(struct kv_error *err, kv_status status, const char *format, ...)
 {
 	va_list args;
 
@@ -75,7 +75,7 @@ kv_status kv_error_set(struct kv_error *err, kv_status status, const char *forma
 	return status;
 }
 
-kv_status kv_error_errno(struct kv_error *err, int errnum, const char *file, const char *what)
+kv_status (kv_error_errno)(struct kv_error *err, int errnum, const char *file, const char *what)
 {
 	kv_status ret = kv_status_from_errno(errnum);
 
@@ -88,7 +88,7 @@ kv_status kv_error_errno(struct kv_error *err, int errnum, const char *file, con
 	return ret;
 }
 
-kv_status kv_error_corrupt(struct kv_error *err, const char *file, uint64_t offset,
+kv_status (kv_error_corrupt)(struct kv_error *err, const char *file, uint64_t offset,
 	const char *format, ...)
 {
 	va_list args;

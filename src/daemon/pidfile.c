@@ -43,7 +43,7 @@ static kv_status open_dir(struct pidfile *pidfile, struct kv_error *err)
 
 	if (strlen(pidfile->path) >= sizeof(copy))
 		return kv_error_errno(err, ENAMETOOLONG, pidfile->path, "cannot open pidfile");
-	parent = realpath(dirname(strcpy(copy, pidfile->path)), NULL);
+	parent = realpath(dirname(memcpy(copy, pidfile->path, strlen(pidfile->path) + 1)), NULL);
 	if (!parent)
 		return kv_error_errno(err, errno, pidfile->path, "cannot find the directory of pidfile");
 	status = dir_open(&fs_posix, parent, false, &pidfile->dir, err);

@@ -28,6 +28,7 @@ kv_status privileges_resolve(const char *user, const char *group, struct privile
 		*ret = result;
 		return KV_OK;
 	}
+	/* cppcheck-suppress getpwnamCalled ; before there are threads */
 	passwd = getpwnam(user);
 	if (!passwd)
 		return kv_error_set(err, KV_INVALID, "user '%s' does not exist (user = \"\" stays root)", user);
@@ -35,6 +36,7 @@ kv_status privileges_resolve(const char *user, const char *group, struct privile
 	result.uid = passwd->pw_uid;
 	result.gid = passwd->pw_gid;
 	snprintf(result.user, sizeof(result.user), "%s", user);
+	/* cppcheck-suppress getgrnamCalled ; before there are threads */
 	entry = group[0] != '\0' ? getgrnam(group) : NULL;
 	if (group[0] != '\0' && !entry)
 		return kv_error_set(err, KV_INVALID, "group '%s' does not exist", group);
@@ -75,7 +77,7 @@ static kv_status open_parent(const char *path, struct dir *ret, struct kv_error 
 
 	if (strlen(path) >= sizeof(copy))
 		return kv_error_errno(err, ENAMETOOLONG, path, "cannot make");
-	parent = realpath(dirname(strcpy(copy, path)), NULL);
+	parent = realpath(dirname(memcpy(copy, path, strlen(path) + 1)), NULL);
 	if (!parent)
 		return kv_error_errno(err, errno, path, "cannot find the directory of");
 	status = dir_open(&fs_posix, parent, false, ret, err);
