@@ -33,7 +33,6 @@ declare -A except=(
 	[src/base/log.c]='open'              # the log is not data: O_APPEND, reopened by SIGHUP
 	[src/daemon/config.c]='open'         # not data, and it may be a symbolic link
 	[src/daemon/daemonize.c]='open'      # /dev/null for the standard streams
-	[src/daemon/pidfile.c]='open|unlink|unlinkat|ftruncate|pwrite' # exists before the store and outside its directory
 )
 
 # Sources with comments and the insides of strings blanked, line for line.
