@@ -23,16 +23,22 @@ uint64_t checksum64(struct slice data, uint64_t seed)
 	return XXH3_64bits_withSeed(bytes_of(data), data.len, seed);
 }
 
-uint64_t checksum64_pair(struct slice a, struct slice b, uint64_t seed)
+uint64_t checksum64_pieces(struct slice first, const struct slice *pieces, size_t count, uint64_t seed)
 {
 	XXH3_state_t state; /* on the stack, so that there is no allocation to fail */
 
 	XXH3_INITSTATE(&state);
 	/* these fail only on NULL arguments */
 	XXH3_64bits_reset_withSeed(&state, seed);
-	XXH3_64bits_update(&state, bytes_of(a), a.len);
-	XXH3_64bits_update(&state, bytes_of(b), b.len);
+	XXH3_64bits_update(&state, bytes_of(first), first.len);
+	for (size_t i = 0; i < count; i++)
+		XXH3_64bits_update(&state, bytes_of(pieces[i]), pieces[i].len);
 	return XXH3_64bits_digest(&state);
+}
+
+uint64_t checksum64_pair(struct slice a, struct slice b, uint64_t seed)
+{
+	return checksum64_pieces(a, &b, 1, seed);
 }
 
 uint64_t checksum_seed(uint64_t a, uint64_t b, uint64_t c)

@@ -15,6 +15,9 @@ uint64_t checksum64(struct slice data, uint64_t seed);
 /* The same over two pieces as if they were one, without copying. */
 uint64_t checksum64_pair(struct slice a, struct slice b, uint64_t seed);
 
+/* The same over `first` and all `pieces` in a row. */
+uint64_t checksum64_pieces(struct slice first, const struct slice *pieces, size_t count, uint64_t seed);
+
 /* Mixes up to three numbers into a seed. */
 uint64_t checksum_seed(uint64_t a, uint64_t b, uint64_t c);
 

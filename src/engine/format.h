@@ -18,38 +18,58 @@ struct store_id {
 };
 
 /*
- * WAL segment, NNNNNN.wal:   header (one 4096-byte block, the rest of it zero), then groups, each at an offset
- * that is a multiple of 8, zeros between. Space after the last group: zeros, or groups of an earlier life
- * of the file, which fail the checksum because the seed holds the segment's number.
+ * WAL segment, NNNNNN.wal: header (one 4096-byte block, the rest of it zero), then groups, each at an offset
+ * that is a multiple of 8, zeros between, WAL_END_BYTES zeros after the last where the file was there before.
+ * What follows them: zeros, or groups of an earlier life of the file, which fail both checks because the seed
+ * holds the segment's number.
  */
 #define WAL_MAGIC       UINT64_C(0x314c41572d564b0d) /* "\r" "KV-WAL1" */
 #define WAL_GROUP_MARK  UINT32_C(0x70724721)         /* "!Grp", makes candidates quick to find */
 enum {
 	WAL_VERSION = 1,
-	WAL_FIRST_GROUP_OFFSET = 4096,
+	WAL_BLOCK_BYTES = 4096,
+	WAL_FIRST_GROUP_OFFSET = WAL_BLOCK_BYTES,
 	WAL_GROUP_ALIGN = 8,
+	WAL_END_BYTES = 16,
 
 	WAL_HEADER_MAGIC = 0,        /* u64 */
 	WAL_HEADER_VERSION = 8,      /* u32 */
-	WAL_HEADER_RESERVED = 12,    /* u32, 0 */
+	WAL_HEADER_BLOCKS = 12,      /* u32: whole 4096-byte blocks of the file when it was begun; it never gets shorter */
 	WAL_HEADER_STORE_ID = 16,    /* 16 bytes */
 	WAL_HEADER_NUMBER = 32,      /* u64: this segment's file number */
 	WAL_HEADER_PREV_NUMBER = 40, /* u64: the segment before it, 0: none */
 	WAL_HEADER_PREV_END = 48,    /* u64: where the groups of that one end; they are durable up to here */
 	WAL_HEADER_FIRST_SEQUENCE = 56, /* u64: of the first group to come */
-	WAL_HEADER_CHECKSUM = 64,    /* u64: over the 64 bytes before, seeded */
+	WAL_HEADER_CHECKSUM = 64,    /* u64: over the 64 bytes before, seed WAL_MAGIC */
 	WAL_HEADER_BYTES = 72,
 
 	WAL_GROUP_CHECKSUM = 0,       /* u64: over the header from offset 8 and the payload; seeded by store
 				       * id, segment number and the group's offset */
 	WAL_GROUP_MARK_OFFSET = 8,    /* u32 */
-	WAL_GROUP_COUNT = 12,         /* u32: operations, at least 1 */
-	WAL_GROUP_LENGTH = 16,        /* u64: payload bytes, at least 1 */
+	WAL_GROUP_CHECK = 12,         /* u32: low half of the checksum of the header from offset 16, same seed: a
+				       * header can be trusted before its payload was read, and without it */
+	WAL_GROUP_COUNT = 16,         /* u32: operations, at least 1 */
+	WAL_GROUP_LENGTH = 20,        /* u32: payload bytes, at least 4 for each operation */
 	WAL_GROUP_FIRST_SEQUENCE = 24, /* u64 */
 	WAL_GROUP_WALL_US = 32,       /* u64: microseconds since 1970 */
 	WAL_GROUP_SYNCED = 40,        /* u64: offset in this segment known durable when the group was written */
 	WAL_GROUP_HEADER_BYTES = 48,
+
+	WAL_OPERATION_BYTES_MIN = 4,  /* tag, two lengths, a key of one byte */
 };
-#define WAL_GROUP_MAX (UINT64_C(1) << 32) /* payload bytes */
+#define WAL_GROUP_MAX UINT64_C(0xffffffff) /* payload bytes */
+
+/* MANIFEST: this header, the body (manifest.c), and a u64 checksum of all before it, seed MANIFEST_MAGIC. */
+#define MANIFEST_MAGIC UINT64_C(0x314e414d2d564b0d) /* "\r" "KV-MAN1" */
+enum {
+	MANIFEST_VERSION = 1,
+
+	MANIFEST_HEADER_MAGIC = 0,     /* u64 */
+	MANIFEST_HEADER_VERSION = 8,   /* u32 */
+	MANIFEST_HEADER_RESERVED = 12, /* u32, 0 */
+	MANIFEST_HEADER_STORE_ID = 16, /* 16 bytes */
+	MANIFEST_HEADER_BYTES = 32,
+	MANIFEST_CHECKSUM_BYTES = 8,
+};
 
 #endif

@@ -21,9 +21,9 @@ struct manifest {
 	uint64_t generation;      /* rises with every write */
 	uint64_t next_file_number; /* larger than that of every file that exists */
 	uint64_t last_sequence;   /* at least that of every entry in the tables */
-	uint64_t *wal_numbers;    /* owned; ascending: segments that hold unflushed groups, then unused ones. Each must exist. */
+	uint64_t *wal_numbers;    /* owned, as `tables` grown by manifest_add_* only; ascending: segments that hold unflushed groups, then unused ones. Each must exist. */
 	size_t wal_count;
-	struct manifest_table *tables; /* owned; level 0 newest first, deeper levels by smallest key */
+	struct manifest_table *tables; /* owned; by level, level 0 newest first, deeper levels by smallest key */
 	size_t table_count;
 };
 
@@ -40,7 +40,7 @@ kv_status manifest_read(const struct dir *dir, const struct store_id *id, struct
 	struct kv_error *err);
 
 /* Durable when it returns KV_OK. KV_UNCERTAIN: the old or the new one will be found at the next start: the
- * store must stop writing. Any other failure: the old one is in force. */
+ * store must stop writing. Any other failure: the old one is in force. KV_INVALID: manifest_read would not accept it. */
 kv_status manifest_write(const struct dir *dir, const struct store_id *id,
 	const struct manifest *manifest, struct kv_error *err);
 

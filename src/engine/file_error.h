@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Errors about the content of a file of the store: status, path and offset in one call. */
+#ifndef KV_ENGINE_FILE_ERROR_H
+#define KV_ENGINE_FILE_ERROR_H
+
+#include "base/status.h"
+
+/* Fills `err` (NULL is allowed) and returns `status`, so that one can write `return file_error(...)`. */
+kv_status file_error(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
+	uint64_t offset, const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+#endif
