@@ -7,3 +7,4 @@ FAULT_ALLOC_LINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned
 	-Wl,--wrap=posix_memalign,--wrap=strdup,--wrap=strndup
 tests_support_libsupport_a_SOURCES += tests/support/array_iter.c tests/support/array_iter.h
 tests_support_libsupport_a_SOURCES += tests/support/iter_check.c tests/support/iter_check.h
+tests_support_libsupport_a_SOURCES += tests/support/disk.c tests/support/disk.h

@@ -41,6 +41,21 @@ START_TEST(a_pair_is_the_whole_at_every_cut)
 }
 END_TEST
 
+START_TEST(pieces_are_the_whole_whatever_their_lengths)
+{
+	uint8_t bytes[1000];
+	struct slice pieces[50] = { { 0 } };
+
+	fill(bytes, sizeof bytes);
+	for (size_t i = 0, at = 10; i < 44; at += i++)
+		pieces[i + 1] = slice_of(bytes + at, i);
+	ck_assert_uint_eq(checksum64_pieces(slice_of(bytes, 10), pieces, 50, 7),
+		checksum64(slice_of(bytes, 10 + 43 * 44 / 2), 7));
+	ck_assert_uint_eq(checksum64_pieces(slice_of(bytes, 10), NULL, 0, 7),
+		checksum64(slice_of(bytes, 10), 7));
+}
+END_TEST
+
 START_TEST(one_changed_bit_changes_the_checksum)
 {
 	uint8_t bytes[64];
@@ -84,6 +99,7 @@ int main(void)
 
 	tcase_add_test(tc, known_values_never_change);
 	tcase_add_test(tc, a_pair_is_the_whole_at_every_cut);
+	tcase_add_test(tc, pieces_are_the_whole_whatever_their_lengths);
 	tcase_add_test(tc, one_changed_bit_changes_the_checksum);
 	tcase_add_test(tc, the_place_is_part_of_the_checksum);
 	tcase_add_test(tc, a_key_hash_is_the_checksum_under_seed_zero);
