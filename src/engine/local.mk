@@ -1,4 +1,3 @@
-# engine: filled in as its files come
 noinst_LIBRARIES += libkvengine.a
 libkvengine_a_SOURCES =
 libkvengine_a_SOURCES += src/engine/iter_merge.c src/engine/iter_merge.h src/engine/iter.h src/engine/entry.h
@@ -12,3 +11,18 @@ libkvengine_a_SOURCES += src/engine/manifest.c src/engine/manifest.h
 libkvengine_a_SOURCES += src/engine/wal.c src/engine/wal.h
 libkvengine_a_SOURCES += src/engine/wal_writer.c src/engine/wal_writer.h
 libkvengine_a_SOURCES += src/engine/wal_reader.c src/engine/wal_reader.h
+libkvengine_a_SOURCES += src/engine/health.c src/engine/health.h
+libkvengine_a_SOURCES += src/engine/view.c src/engine/view_read.c src/engine/view.h
+libkvengine_a_SOURCES += src/engine/catalog.c src/engine/catalog.h
+libkvengine_a_SOURCES += src/engine/overlay.c src/engine/overlay.h
+libkvengine_a_SOURCES += src/engine/decide.c src/engine/decide.h
+libkvengine_a_SOURCES += src/engine/commit.c src/engine/rotate.c src/engine/throttle.c
+libkvengine_a_SOURCES += src/engine/flush.c
+libkvengine_a_SOURCES += src/engine/compaction.c src/engine/compaction.h
+libkvengine_a_SOURCES += src/engine/background.c
+libkvengine_a_SOURCES += src/engine/lost_found.c src/engine/lost_found.h
+libkvengine_a_SOURCES += src/engine/replay.c src/engine/replay.h
+libkvengine_a_SOURCES += src/engine/recover.c
+libkvengine_a_SOURCES += src/engine/checkpoint.c
+libkvengine_a_SOURCES += src/engine/engine.c src/engine/engine_read.c src/engine/engine_stats.c
+libkvengine_a_SOURCES += src/engine/engine.h src/engine/engine_internal.h

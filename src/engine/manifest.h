@@ -20,7 +20,7 @@ struct manifest_table {
 struct manifest {
 	uint64_t generation;      /* rises with every write */
 	uint64_t next_file_number; /* larger than that of every file that exists */
-	uint64_t last_sequence;   /* at least that of every entry in the tables */
+	uint64_t last_sequence;   /* every entry up to it is in the tables (or was dropped), none after it */
 	uint64_t *wal_numbers;    /* owned, as `tables` grown by manifest_add_* only; ascending: segments that hold unflushed groups, then unused ones. Each must exist. */
 	size_t wal_count;
 	struct manifest_table *tables; /* owned; by level, level 0 newest first, deeper levels by smallest key */

@@ -1,1 +1,7 @@
-# store: filled in as its files come
+noinst_LIBRARIES += libkvstore.a
+libkvstore_a_SOURCES = \
+	src/store/backend.h \
+	src/store/lsm.h \
+	src/store/lsm_backend.c \
+	src/store/lsm_batch.c \
+	src/store/store.c src/store/store.h

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The catalog: which tables and WAL segments are live, on disk (MANIFEST) and in memory (the current view). Every change goes
+ * through catalog_apply(): first durable, then visible. Also hands out file numbers and keeps the WAL
+ * segments: the ones in use, one made ahead, and retired ones to make the next from.
+ */
+#ifndef KV_ENGINE_CATALOG_H
+#define KV_ENGINE_CATALOG_H
+
+#include "engine/view.h"
+
+struct catalog {
+	const struct dir *dir;      /* constant */
+	const struct store_id *id;  /* constant */
+	struct views *views;        /* constant; views->mu guards what says so below */
+	struct table_cache *tables; /* constant */
+
+	_Atomic uint64_t next_file_number;
+	_Atomic uint64_t visible_sequence; /* written by the leader of the commit; readers see entries up to it */
+
+	pthread_mutex_t io_mu;      /* held over a change of the MANIFEST; never taken by readers or commits */
+	uint64_t generation;        /* guarded by io_mu, as the next */
+	uint64_t flushed_sequence;  /* every entry up to it is in tables */
+
+	uint64_t *wal_numbers;      /* guarded by views->mu: in the MANIFEST, ascending */
+	size_t wal_count;           /* guarded by views->mu */
+	uint64_t wal_spare;         /* guarded by views->mu: made ahead, in the MANIFEST, not in use; 0: none */
+	uint64_t wal_retired;       /* guarded by views->mu: no longer in the MANIFEST, kept for reuse; 0: none */
+};
+
+kv_status catalog_init(struct catalog *catalog, const struct dir *dir, const struct store_id *id,
+	struct views *views, struct table_cache *tables);
+void catalog_destroy(struct catalog *catalog);
+
+uint64_t catalog_new_file_number(struct catalog *catalog); /* any thread */
+
+/* The levels of the current view as a MANIFEST, with the given WAL numbers. io_mu is held, or nobody
+ * else is there yet. For recovery, checkpoint and catalog_apply. */
+kv_status catalog_describe(struct catalog *catalog, struct view_level *const levels[MANIFEST_LEVELS],
+	const uint64_t *wal_numbers, size_t wal_count, struct manifest *ret);
+
+struct catalog_edit {
+	struct table *const *added;        /* new tables of added_level, sorted; a flush adds one to level 0 */
+	size_t added_count;
+	unsigned added_level;
+	const uint64_t *removed;           /* numbers of tables, of any level */
+	size_t removed_count;
+	struct memtable *flushed;          /* the oldest frozen one: leaves the view, and its WAL segments the MANIFEST */
+	uint64_t new_wal;                  /* a segment made ahead, 0: none */
+	bool forget_wals;                  /* every segment leaves the MANIFEST: the clean end */
+	uint64_t wals_removed;             /* result: segments whose files were removed */
+};
+
+/* Makes the change durable, then installs the new view; removed tables become obsolete. KV_NO_SPACE, KV_NO_MEMORY: nothing changed. KV_UNCERTAIN,
+ * KV_IO: the store must go to failed. Background threads; not inside a read section. */
+kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err);
+
+/* Makes a segment ahead when there is none: from the retired one, else of `bytes` zeros. Background thread. */
+kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_error *err);
+
+/* The segment made ahead; 0 when there is none. Only the leader of the commit takes it, so what it peeked at stays. */
+uint64_t catalog_peek_spare(struct catalog *catalog);
+void catalog_take_spare(struct catalog *catalog);
+
+/* Replaces the active memtable by `fresh` and freezes it. KV_NO_MEMORY leaves all as it was. The leader of the commit. */
+kv_status catalog_rotate(struct catalog *catalog, struct memtable *fresh);
+
+#endif

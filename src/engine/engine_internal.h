@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of an engine, for the files that are its threads: commit, flush, background, recover, engine. Fields stand
+ * under the thread or lock that may touch them.
+ *
+ * Locks, in the order in which they may be taken: catalog.io_mu, then views.mu or background.mu or commit.mu (never two of
+ * these at once). None is held over I/O but io_mu, and io_mu is never taken by a reader or by the commit.
+ */
+#ifndef KV_ENGINE_ENGINE_INTERNAL_H
+#define KV_ENGINE_ENGINE_INTERNAL_H
+
+#include "engine/block_cache.h"
+#include "engine/catalog.h"
+#include "engine/engine.h"
+#include "engine/wal_writer.h"
+
+enum {
+	ENGINE_FROZEN_MAX = 2,           /* frozen memtables that may wait before writes do */
+	ENGINE_COMPACTION_THREADS_MAX = 8,
+	ENGINE_BUSY_TABLES_MAX = 4096,
+};
+
+struct engine_snapshot {
+	struct engine *engine;
+	struct engine_snapshot *prev, *next; /* guarded by engine->snapshot_mu; ascending by sequence */
+	uint64_t sequence;                   /* constant */
+};
+
+/* The commit queue (commit.c). */
+struct commit {
+	pthread_t thread;
+	pthread_mutex_t mu;
+	pthread_cond_t wake;       /* the commit thread waits here */
+	pthread_cond_t idle;       /* nobody leads and the queue is empty, or a waiting write is done */
+	struct engine_write *head; /* guarded by mu, as all up to the next blank line */
+	struct engine_write **tail;
+	uint64_t queued_bytes;
+	bool leading;              /* somebody commits a group */
+	bool sleeping;             /* the commit thread waits on `wake` */
+	bool rotate_wanted;
+	bool closed;               /* new writes get KV_BUSY */
+	bool stop;
+
+	struct wal_writer *wal;    /* the leader only */
+	uint64_t last_sequence;    /* the leader only */
+	struct slice *pieces;      /* the leader only, as the next */
+	size_t pieces_capacity;
+	struct overlay *overlay;
+};
+
+/* What the background threads share (background.c). */
+struct background {
+	pthread_t flush_thread;
+	pthread_t compact_threads[ENGINE_COMPACTION_THREADS_MAX];
+	unsigned compact_thread_count; /* constant once open */
+
+	pthread_mutex_t pick_mu;     /* one thread picks and marks at a time; taken before mu */
+	pthread_mutex_t mu;
+	pthread_cond_t flush_wake;   /* a memtable was frozen, a spare was taken, stop */
+	pthread_cond_t compact_wake; /* the levels changed, stop */
+	pthread_cond_t progress;     /* a flush or compaction ended, a spare is there, the state changed */
+	bool stop;                   /* guarded by mu, as all below */
+	uint64_t progress_count;     /* counts what `progress` told */
+	bool flush_kicked;
+	bool compact_kicked;
+	uint64_t manual_wanted;      /* calls of engine_compact: a running number */
+	uint64_t manual_done;
+	kv_status manual_status;
+	struct kv_error manual_error;
+	uint64_t busy[ENGINE_BUSY_TABLES_MAX]; /* inputs of compactions under way, and damaged tables */
+	size_t busy_count;
+	unsigned running;            /* compactions */
+	struct buf cursors[MANIFEST_LEVELS];
+};
+
+struct engine_counters {
+	_Atomic uint64_t commits, commit_groups, commit_syncs;
+	_Atomic uint64_t user_bytes_written, wal_bytes_written;
+	_Atomic uint64_t flushes, flush_bytes_written;
+	_Atomic uint64_t compactions, compaction_bytes_read, compaction_bytes_written;
+	_Atomic uint64_t stall_us;
+	_Atomic uint64_t iterators;
+};
+
+/* Counted on every read: one cache line for each of a few groups of threads. */
+enum { ENGINE_READ_COUNTERS = 16 };
+struct engine_read_counters {
+	_Alignas(64) _Atomic uint64_t gets;
+	_Atomic uint64_t found;
+};
+
+struct engine {
+	struct engine_options options; /* constant, but for the two below */
+	_Atomic uint32_t flush_interval_s;
+	_Atomic uint32_t compaction_threshold;
+	struct dir dir;                /* constant after open, as all up to the next blank line */
+	struct file lock;
+	struct store_id id;
+	uint64_t wal_segment_bytes;
+
+	struct block_cache *blocks;    /* they guard themselves */
+	struct table_cache *tables;
+	struct views views;
+	struct catalog catalog;
+	struct health health;
+	struct engine_counters counters;
+	struct engine_read_counters reads[ENGINE_READ_COUNTERS];
+
+	pthread_mutex_t snapshot_mu;
+	struct engine_snapshot snapshots; /* ring; guarded by snapshot_mu */
+	uint64_t snapshot_count;          /* guarded by snapshot_mu */
+
+	struct commit commit;
+	struct background background;
+	bool threads_started;             /* the opening and closing thread only */
+};
+
+static inline uint64_t engine_visible(const struct engine *engine)
+{
+	return atomic_load_explicit(&engine->catalog.visible_sequence, memory_order_acquire);
+}
+
+static inline void count_up(_Atomic uint64_t *counter, uint64_t by)
+{
+	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* Sequences of open snapshots, ascending, malloc'ed. Any thread. */
+kv_status engine_list_snapshots(struct engine *engine, uint64_t **ret, size_t *ret_count);
+
+/* Closes and removes a table that was written but could not be made live; NULL is allowed. */
+void engine_drop_table(struct engine *engine, struct table *table);
+
+/* ---- commit.c ---- */
+kv_status commit_init(struct engine *engine);
+kv_status commit_start(struct engine *engine, struct kv_error *err); /* its thread */
+/* New writes get KV_BUSY from now on; returns when those in the queue are done. */
+void commit_drain(struct engine *engine);
+void commit_stop(struct engine *engine); /* joins the thread */
+void commit_destroy(struct engine *engine);
+/* Freezes the active memtable as soon as nobody commits; no wait. Any thread. */
+void commit_want_rotation(struct engine *engine);
+
+/* ---- rotate.c: the leader of the commit only ---- */
+/* Makes room for `bytes` more: freezes a full memtable, delays by the compaction debt, waits (bounded) where there are too
+ * many frozen ones. KV_BUSY when that takes too long, KV_IO after a failure. */
+kv_status rotate_make_room(struct engine *engine, uint64_t bytes);
+/* Freezes the active memtable if it holds anything. KV_BUSY: no WAL segment made ahead yet. */
+kv_status rotate_now(struct engine *engine);
+
+/* ---- flush.c ---- */
+void *flush_thread(void *engine);
+
+/* ---- background.c ---- */
+kv_status background_init(struct engine *engine);
+kv_status background_start(struct engine *engine, struct kv_error *err);
+void background_stop(struct engine *engine); /* joins the threads */
+void background_destroy(struct engine *engine);
+void background_kick_flush(struct engine *engine);   /* any thread */
+void background_kick_compact(struct engine *engine); /* any thread */
+void background_progress(struct engine *engine);     /* wakes who waits for progress; any thread */
+/* Waits on a condition until the monotonic deadline; background.mu is held. False: the deadline has passed. */
+bool background_wait_locked(struct engine *engine, pthread_cond_t *condition, uint64_t deadline_us);
+/* Waiting for progress without missing it: take the count, look at what is waited for, then wait for a count other than that.
+ * False: the monotonic deadline has passed, or the store is closing. Any thread but the workers. */
+uint64_t background_progress_count(struct engine *engine);
+bool background_wait_progress(struct engine *engine, uint64_t seen, uint64_t deadline_us);
+
+/* ---- throttle.c ---- */
+/* Microseconds that a group of `bytes` should wait, by the number of level-0 tables; UINT64_MAX: until there are fewer. Pure. */
+uint64_t throttle_delay_us(size_t level0_tables, uint32_t threshold, uint64_t bytes);
+
+/* ---- recover.c ---- */
+/* Brings the directory into use: identity, MANIFEST, replay, a new WAL segment, sweep. Fills the catalog, the first view and commit.wal. */
+kv_status recover_run(struct engine *engine, struct kv_error *err);
+
+#endif

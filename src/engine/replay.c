@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Replay. The used segments form a chain: each header names the segment before and the offset where that one
+ * ends, so all but the last must be read to exactly there. Unused segments (made ahead) come only after the last used one.
+ *
+ * A segment whose predecessor was flushed and removed names one that is not listed any more: that is right
+ * only for the first.
+ */
+#include "engine/replay.h"
+
+#include "engine/batch.h"
+#include "engine/filename.h"
+#include "engine/wal_reader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct chain {
+	struct wal_reader **readers; /* of the used segments */
+	size_t count;
+};
+
+static void chain_free(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++)
+		wal_reader_close(chain->readers[i]);
+	free(chain->readers);
+}
+
+static kv_status misfit(uint64_t number, struct kv_error *err, const char *what)
+{
+	char name[FILENAME_MAX_BYTES];
+
+	return kv_error_corrupt(err, filename_make(name, FILENAME_WAL, number), 0, "%s", what);
+}
+
+static kv_status chain_add(struct replay *replay, struct chain *chain, uint64_t number,
+	bool *seen_unused, struct kv_error *err)
+{
+	const struct wal_header *header;
+	enum wal_segment_state state;
+	struct wal_reader *reader;
+	kv_status status = wal_reader_open(replay->dir, replay->id, number, &reader, &state, err);
+
+	if (status != KV_OK)
+		return status;
+	if (state == WAL_SEGMENT_UNUSED) {
+		*seen_unused = true;
+		wal_reader_close(reader);
+		return KV_OK;
+	}
+	chain->readers[chain->count++] = reader;
+	if (*seen_unused)
+		return misfit(number, err, "an earlier segment of the chain has lost its header");
+	if (chain->count == 1)
+		return KV_OK;
+	header = wal_reader_header(reader);
+	reader = chain->readers[chain->count - 2];
+	if (header->prev_number != wal_reader_header(reader)->number)
+		return misfit(number, err, "it does not continue the segment before it");
+	wal_reader_set_end(reader, header->prev_end);
+	return KV_OK;
+}
+
+static kv_status chain_open(struct replay *replay, const uint64_t *numbers, size_t count,
+	struct chain *chain, struct kv_error *err)
+{
+	bool seen_unused = false;
+	kv_status status = KV_OK;
+
+	chain->readers = calloc(count + 1, sizeof(struct wal_reader *));
+	if (!chain->readers)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory for the replay");
+	for (size_t i = 0; status == KV_OK && i < count; i++)
+		status = chain_add(replay, chain, numbers[i], &seen_unused, err);
+	return status;
+}
+
+/* ---- into memtables ---- */
+
+static kv_status begin_memtable(struct replay *replay, uint64_t segment)
+{
+	struct memtable **grown = reallocarray(replay->memtables, replay->count + 1,
+		sizeof(struct memtable *));
+
+	if (!grown)
+		return KV_NO_MEMORY;
+	replay->memtables = grown;
+	grown[replay->count] = memtable_new(segment);
+	if (!grown[replay->count])
+		return KV_NO_MEMORY;
+	if (replay->count > 0)
+		memtable_set_state(grown[replay->count - 1], MEMTABLE_FROZEN);
+	replay->count++;
+	return KV_OK;
+}
+
+static kv_status room_for(struct replay *replay, uint64_t segment, size_t bytes)
+{
+	struct memtable *last = replay->count > 0 ? replay->memtables[replay->count - 1] : NULL;
+
+	if (last && (memtable_entries(last) == 0 ||
+			memtable_bytes(last) + bytes <= replay->memtable_bytes))
+		return KV_OK;
+	return begin_memtable(replay, segment);
+}
+
+static kv_status apply_group(struct replay *replay, uint64_t segment,
+	const struct wal_read_group *group)
+{
+	struct reader reader = reader_of(group->payload);
+	kv_status status = room_for(replay, segment, group->payload.len);
+
+	for (uint32_t i = 0; status == KV_OK && i < group->count; i++) {
+		struct entry entry;
+
+		status = batch_next(&reader, &entry);
+		entry.sequence = group->first_sequence + i;
+		if (status == KV_OK)
+			status = memtable_add(replay->memtables[replay->count - 1], &entry);
+	}
+	if (status != KV_OK)
+		return status;
+	replay->last_sequence = group->first_sequence + group->count - 1;
+	replay->operations += group->count;
+	if (replay->oldest_needed == UINT64_MAX)
+		replay->oldest_needed = segment;
+	return KV_OK;
+}
+
+static kv_status replay_segment(struct replay *replay, struct wal_reader *reader,
+	struct kv_error *err)
+{
+	uint64_t number = wal_reader_header(reader)->number;
+	struct wal_read_group group;
+	kv_status status;
+
+	while ((status = wal_reader_next(reader, &group, err)) == KV_OK) {
+		if (group.first_sequence + group.count - 1 <= replay->last_sequence)
+			continue; /* a table has it */
+		if (group.first_sequence != replay->last_sequence + 1)
+			return misfit(number, err, "sequences are missing before it");
+		status = apply_group(replay, number, &group);
+		if (status != KV_OK)
+			return kv_error_set(err, status, "cannot replay a WAL group: %s",
+				kv_status_text(status));
+	}
+	if (status != KV_NOT_FOUND)
+		return status;
+	replay->segments++;
+	replay->last_used = number;
+	replay->end = wal_reader_end(reader, &replay->torn_end);
+	return KV_OK;
+}
+
+static kv_status sync_segment(struct replay *replay, uint64_t number, struct kv_error *err)
+{
+	char name[FILENAME_MAX_BYTES];
+	struct file file;
+	kv_status status = file_open(replay->dir, filename_make(name, FILENAME_WAL, number),
+		FILE_READ_WRITE, &file, err);
+
+	if (status != KV_OK)
+		return status;
+	status = file_sync(&file, err);
+	file_close(&file);
+	return status;
+}
+
+kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t count,
+	struct kv_error *err)
+{
+	struct chain chain = { 0 };
+	kv_status status;
+
+	replay->oldest_needed = UINT64_MAX;
+	status = chain_open(replay, numbers, count, &chain, err);
+	for (size_t i = 0; status == KV_OK && i < chain.count; i++)
+		status = replay_segment(replay, chain.readers[i], err);
+	/* the earlier ones were synced before their successor was begun */
+	if (status == KV_OK && replay->last_used != 0)
+		status = sync_segment(replay, replay->last_used, err);
+	chain_free(&chain);
+	return status;
+}
+
+void replay_free(struct replay *replay)
+{
+	for (size_t i = 0; i < replay->count; i++)
+		memtable_unref(replay->memtables[i]);
+	free(replay->memtables);
+	replay->memtables = NULL;
+	replay->count = 0;
+}
