@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Makes chosen allocations fail. A test program that uses it links with $(FAULT_ALLOC_LINK); calls from our
- * own code (and static libraries) to malloc, calloc, realloc, aligned_alloc, posix_memalign, strdup and strndup
+ * own code (and static libraries) to malloc, calloc, realloc, reallocarray, aligned_alloc, posix_memalign, strdup and strndup
  * are then counted. Works under the sanitizers. Any thread.
  *
  * Check allocates too, even in assertions that hold: disarm (fault_alloc_fail(0, false)) before the next ck_assert.
