@@ -7,6 +7,7 @@ include tests/unit/store.mk
 include tests/unit/http.mk
 include tests/unit/daemon.mk
 include tests/integration/local.mk
+include tests/crash/local.mk
 include tests/support/local.mk
 
 TESTS += tests/check_layers.sh tests/test_check_layers.sh

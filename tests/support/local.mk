@@ -8,3 +8,7 @@ FAULT_ALLOC_LINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned
 tests_support_libsupport_a_SOURCES += tests/support/array_iter.c tests/support/array_iter.h
 tests_support_libsupport_a_SOURCES += tests/support/iter_check.c tests/support/iter_check.h
 tests_support_libsupport_a_SOURCES += tests/support/disk.c tests/support/disk.h
+tests_support_libsupport_a_SOURCES += tests/support/die.c tests/support/die.h \
+	tests/support/httpclient.c tests/support/httpclient.h \
+	tests/support/daemonproc.c tests/support/daemonproc.h \
+	tests/support/pager.c tests/support/pager.h

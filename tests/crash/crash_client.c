@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kill -9 test: starts the daemon, loads it over HTTP, kills it at a random time, starts it again, verifies; over
+ * and over. Some cycles kill it during its recovery, some end it by SIGTERM under load. Limits are tiny, so that flushes,
+ * compactions and changes of the log are hit.
+ *
+ * Promises that are checked: every acknowledged write is there, no deleted key is back, nothing that was read is lost,
+ * no ETag is used twice, the daemon ends with 0 on SIGTERM. Environment: KVSTORED (the program), KV_TEST_SEED,
+ * CYCLES (200), RESTART_MS (0: the longest restart is only told; else more is a failure).
+ */
+#define _GNU_SOURCE
+#include "base/clock.h"
+#include "crash/load.h"
+#include "crash/oracle.h"
+#include "support/daemonproc.h"
+#include "support/die.h"
+#include "support/runner.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+	CYCLES_DEFAULT = 200,
+	CYCLES_LONG = 20000,
+	KEYS = 800,
+	LOAD_MS_MIN = 5,
+	LOAD_MS_MAX = 170,
+	READY_TIMEOUT_MS = 30000,
+	STOP_TIMEOUT_MS = 30000,
+};
+
+static const char settings[] = "memtable_size = \"128K\"\n"
+			       "block_cache_size = \"256K\"\n"
+			       "compaction_threshold = 2\n"
+			       "flush_interval = 1\n"
+			       "http_threads = 2\n";
+
+struct test {
+	struct daemonproc *daemon;
+	struct oracle *oracle;
+	struct load *load;
+	struct load_counts counts;
+	uint64_t random;
+	uint64_t restart_us_last, restart_us_max, restart_us_sum;
+	unsigned cycle, restarts, kills_under_load, kills_in_recovery, stops;
+};
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static uint64_t roll(struct test *test, uint64_t sides)
+{
+	return runner_random(&test->random) % sides;
+}
+
+static void failed(struct test *test, const char *what)
+{
+	printf("VIOLATION: cycle %u: %s (exit status %d)\n", test->cycle, what,
+		daemonproc_exit_status(test->daemon));
+	test->counts.violations++;
+}
+
+static void kill_in_recovery(struct test *test)
+{
+	int wait_ms = (int)roll(test, 2 + test->restart_us_last * 5 / 4000);
+
+	daemonproc_start(test->daemon);
+	if (daemonproc_has_ended(test->daemon, wait_ms))
+		failed(test, "the daemon ended by itself during recovery");
+	daemonproc_kill(test->daemon);
+	test->kills_in_recovery++;
+}
+
+static bool restart(struct test *test)
+{
+	uint64_t elapsed_us = 0;
+
+	daemonproc_start(test->daemon);
+	if (!daemonproc_wait_ready(test->daemon, READY_TIMEOUT_MS, &elapsed_us)) {
+		failed(test, "the daemon did not get ready");
+		return false;
+	}
+	test->restarts++;
+	test->restart_us_last = elapsed_us;
+	test->restart_us_sum += elapsed_us;
+	if (elapsed_us > test->restart_us_max)
+		test->restart_us_max = elapsed_us;
+	return true;
+}
+
+static void stop_under_load(struct test *test)
+{
+	uint64_t give_up = clock_monotonic_us() + STOP_TIMEOUT_MS * UINT64_C(1000);
+
+	daemonproc_terminate(test->daemon);
+	while (!daemonproc_has_ended(test->daemon, 0) && clock_monotonic_us() < give_up)
+		load_continue(test->load);
+	if (!daemonproc_has_ended(test->daemon, 0) || daemonproc_exit_status(test->daemon) != 0)
+		failed(test, "the daemon did not end with 0 on SIGTERM under load");
+	daemonproc_kill(test->daemon);
+	test->stops++;
+}
+
+static void end_under_load(struct test *test)
+{
+
+	if (roll(test, 2) == 0)
+		load_fetch_stats(test->load);
+	if (daemonproc_has_ended(test->daemon, 0))
+		failed(test, "the daemon ended by itself under load");
+	load_expect_end(test->load);
+	if (roll(test, 12) == 0) {
+		stop_under_load(test);
+	} else {
+		daemonproc_kill(test->daemon);
+		test->kills_under_load++;
+	}
+	load_collect(test->load);
+}
+
+static void run_cycle(struct test *test)
+{
+	while (roll(test, 5) == 0)
+		kill_in_recovery(test);
+	if (!restart(test))
+		return;
+	load_verify(test->load);
+	if (test->counts.violations > 0)
+		return;
+	load_run(test->load, LOAD_MS_MIN + (unsigned)roll(test, LOAD_MS_MAX - LOAD_MS_MIN));
+	end_under_load(test);
+}
+
+/* The last word: everything once more, after a clean end. */
+static void finish(struct test *test)
+{
+	if (!restart(test))
+		return;
+	load_verify(test->load);
+	if (daemonproc_stop(test->daemon, STOP_TIMEOUT_MS) != 0)
+		failed(test, "the daemon did not end with 0 on SIGTERM");
+	if (!restart(test))
+		return;
+	load_collect(test->load); /* notices that the old connections are gone */
+	load_verify(test->load);
+}
+
+static void report(const struct test *test)
+{
+	const struct load_counts *c = &test->counts;
+
+	printf("cycles %u: %u kills under load, %u during recovery, %u stops by SIGTERM\n", test->cycle,
+		test->kills_under_load, test->kills_in_recovery, test->stops);
+	printf("sent: %" PRIu64 " puts, %" PRIu64 " deletes, %" PRIu64 " reads; of the writes %" PRIu64
+	       " acknowledged, %" PRIu64 " answered 503, %" PRIu64 " unanswered\n",
+		c->puts, c->deletes, c->reads, c->acknowledged, c->refused, c->unanswered);
+	printf("verified after restarts: %" PRIu64 " keys\n", c->checked);
+	printf("seen in /v1/stats (of about half of the cycles): %" PRIu64 " flushes, %" PRIu64
+	       " compactions\n",
+		c->flushes, c->compactions);
+	printf("restart to ready: mean %.1f ms, longest %.1f ms\n",
+		test->restarts ? (double)test->restart_us_sum / test->restarts / 1000 : 0,
+		(double)test->restart_us_max / 1000);
+	printf("violations: %" PRIu64 "\n", c->violations);
+}
+
+static bool judge(struct test *test, uint64_t restart_ms_max)
+{
+	bool good = test->counts.violations == 0;
+
+	if (good && (test->counts.flushes == 0 || test->counts.compactions == 0)) {
+		printf("FAILED: no flush or no compaction was hit: the test shows nothing\n");
+		good = false;
+	}
+	if (restart_ms_max > 0 && test->restart_us_max > restart_ms_max * 1000) {
+		printf("FAILED: a restart took more than %" PRIu64 " ms\n", restart_ms_max);
+		good = false;
+	}
+	return good;
+}
+
+int main(void)
+{
+	uint64_t cycles = number_from("CYCLES", getenv("KV_LONG") ? CYCLES_LONG : CYCLES_DEFAULT);
+	struct test test = { .random = runner_seed() };
+	char *dir = runner_new_dir();
+	bool good;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	test.daemon = daemonproc_new(dir, settings);
+	test.oracle = oracle_new(runner_seed(), KEYS);
+	test.load = load_new(daemonproc_port(test.daemon), test.oracle, runner_seed(), &test.counts);
+	while (test.cycle < cycles && test.counts.violations == 0) {
+		test.cycle++;
+		run_cycle(&test);
+		if (test.cycle % 1000 == 0)
+			report(&test);
+	}
+	if (test.counts.violations == 0)
+		finish(&test);
+	report(&test);
+	good = judge(&test, number_from("RESTART_MS", getenv("KV_LONG") ? 2000 : 0));
+	if (!good)
+		daemonproc_print_log(test.daemon);
+	load_free(test.load);
+	oracle_free(test.oracle);
+	daemonproc_free(test.daemon);
+	if (good)
+		runner_remove_dir(dir);
+	else
+		printf("everything is kept in %s\n", dir);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
