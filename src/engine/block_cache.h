@@ -14,21 +14,29 @@ struct cached_block;
 
 /* `capacity` bytes of blocks (0: nothing is kept). NULL when out of memory. */
 struct block_cache *block_cache_new(uint64_t capacity);
-struct block_cache *block_cache_free(struct block_cache *cache); /* no reference may be left */
+/* NULL is allowed; returns NULL. Blocks that are still referenced live on. */
+struct block_cache *block_cache_free(struct block_cache *cache);
 
 /* The block with one more reference, or NULL. */
 struct cached_block *block_cache_find(struct block_cache *cache, uint64_t table, uint64_t offset);
 
-/* Puts malloc'ed `data` in (taken over, also on failure) and returns it with a reference; when another thread was faster, its block. With
- * `keep` false the block is not entered, only wrapped (big scans). NULL when out of memory. */
+/* Enters `block`, which is filled and whose one reference is the caller's, and returns it; when another thread was faster, gives `block` back and returns
+ * the other's with a reference. A block that does not fit is not kept, only returned. */
 struct cached_block *block_cache_add(struct block_cache *cache, uint64_t table, uint64_t offset,
-	uint8_t *data, size_t len, bool keep);
+	struct cached_block *block);
 
-void cached_block_unref(struct cached_block *block); /* any thread */
+/* A block outside of any cache, with one reference and room for `room` bytes, which its maker fills. NULL when out of memory. */
+struct cached_block *cached_block_new(size_t room);
+uint8_t *cached_block_room(struct cached_block *block);
+/* The first `len` bytes of the room are the data. Before the block is shared. */
+void cached_block_set_len(struct cached_block *block, size_t len);
+
+void cached_block_unref(struct cached_block *block); /* any thread; NULL is allowed */
 struct slice cached_block_data(const struct cached_block *block);
 
 struct block_cache_stats {
 	uint64_t bytes, capacity, hits, misses;
+	uint64_t blocks;
 };
 
 void block_cache_get_stats(struct block_cache *cache, struct block_cache_stats *ret);

@@ -72,4 +72,61 @@ enum {
 	MANIFEST_CHECKSUM_BYTES = 8,
 };
 
+/*
+ * SSTable, NNNNNN.sst:   data blocks, filter, index, properties, footer, without a gap; the file ends with the
+ * footer. Each block of any kind is followed by a trailer: how it is compressed, and a checksum over
+ * block and compression byte, seeded by store id, file number and offset.
+ */
+#define SST_MAGIC UINT64_C(0x315453532d564b0d) /* "\r" "KV-SST1" */
+enum {
+	SST_VERSION = 1,
+
+	SST_TRAILER_COMPRESSION = 0, /* u8: enum sst_compression */
+	SST_TRAILER_CHECKSUM = 1,    /* u64 */
+	SST_TRAILER_BYTES = 9,
+	SST_COMPRESSED_HEAD_BYTES = 4, /* u32: size when decompressed, before the compressed bytes */
+
+	/* A data block, decompressed: head, hashes, runs, key area, value area. */
+	BLOCK_HEAD_COUNT = 0,     /* u16: entries, at least 1 */
+	BLOCK_HEAD_RUN_SHIFT = 2, /* u8: a run of prefix compression has 1 << this entries */
+	BLOCK_HEAD_RESERVED = 3,  /* u8, 0 */
+	BLOCK_HEAD_KEYS = 4,      /* u32: bytes of the key area */
+	BLOCK_HEAD_BYTES = 8,
+	BLOCK_HASH_BYTES = 1,     /* for each entry: the low byte of key_hash() */
+	BLOCK_RUN_KEY = 0,        /* u16: where the run begins in the key area */
+	BLOCK_RUN_VALUE = 2,      /* u16: and in the value area */
+	BLOCK_RUN_BYTES = 4,      /* for each run but the first, which begins at 0 and 0 */
+	BLOCK_RUN_SHIFT_DEFAULT = 2,
+	BLOCK_RUN_SHIFT_MAX = 6,
+	BLOCK_SHARED_BYTES_MAX = 65535, /* of a block of more than one entry */
+	BLOCK_TAG_KIND = 0x0f,
+	BLOCK_TAG_EXPIRES = 0x80, /* the other bits of a tag are 0 */
+
+	FILTER_LINE_BYTES = 64,
+	FILTER_PROBES_MAX = 7,
+
+	SST_PROPERTIES_BLOCK_BYTES = 0,    /* u32: the writer's options ... */
+	SST_PROPERTIES_FILTER_BITS = 4,    /* u8 */
+	SST_PROPERTIES_FILTER_PROBES = 5,  /* u8: 0 when there is no filter */
+	SST_PROPERTIES_COMPRESSION = 6,    /* u8 */
+	SST_PROPERTIES_RESERVED = 7,       /* u8, 0 */
+	SST_PROPERTIES_DATA_BLOCKS = 8,    /* u64 */
+	SST_PROPERTIES_META = 16,          /* sst_meta_encode() */
+
+	SST_FOOTER_MAGIC = 0,       /* u64 */
+	SST_FOOTER_VERSION = 8,     /* u32 */
+	SST_FOOTER_RESERVED = 12,   /* u32, 0 */
+	SST_FOOTER_STORE_ID = 16,   /* 16 bytes */
+	SST_FOOTER_NUMBER = 32,     /* u64: this table's file number */
+	SST_FOOTER_DATA = 40,       /* u64: bytes of all data blocks with their trailers, as the following */
+	SST_FOOTER_FILTER = 48,     /* u64: 0: no filter, and no trailer of one */
+	SST_FOOTER_INDEX = 56,      /* u64 */
+	SST_FOOTER_PROPERTIES = 64, /* u64 */
+	SST_FOOTER_CHECKSUM = 72,   /* u64: over the 72 bytes before, seeded as a block's */
+	SST_FOOTER_BYTES = 80,
+};
+#define BLOCK_BYTES_MAX ((UINT64_C(1) << 30) + 65536) /* decompressed: one entry of the largest size fits */
+
+enum sst_compression { SST_COMPRESSION_NONE = 0, SST_COMPRESSION_LZ4 = 1, SST_COMPRESSION_ZSTD = 2 };
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/coding.h"
+#include "engine/entry.h"
 
 struct sst_meta {
 	uint64_t number;
@@ -22,8 +23,11 @@ struct sst_meta {
 
 void sst_meta_free(struct sst_meta *meta); /* the content */
 kv_status sst_meta_copy(const struct sst_meta *from, struct sst_meta *ret);
+/* One more entry, in the numbers; neither in the keys nor in number and file_bytes. */
+void sst_meta_count(struct sst_meta *meta, const struct entry *entry);
+bool sst_meta_equal(const struct sst_meta *a, const struct sst_meta *b);
 
-/* The form in MANIFEST and in a table's properties block. decode: KV_CORRUPT when it is no such form. */
+/* The form in MANIFEST and in a table's properties block. decode: KV_CORRUPT when it is no such form; then `from` has not moved. */
 kv_status sst_meta_encode(const struct sst_meta *meta, struct buf *to);
 kv_status sst_meta_decode(struct reader *from, struct sst_meta *ret);
 

@@ -30,7 +30,7 @@ size_t sst_reader_memory(const struct sst_reader *reader); /* bytes of index and
 /* May the table hold the key (filter)? `hash` = key_hash(key). */
 bool sst_reader_may_have(const struct sst_reader *reader, uint64_t hash);
 
-/* The newest version of `key` with sequence <= max_sequence, a delete as well. `ret->value` stays good until
+/* Does not ask the filter. The newest version of `key` with sequence <= max_sequence, a delete as well. `ret->value` stays good until
  * pinned_release(ret_pin); ret->key is the caller's `key`. KV_NOT_FOUND; KV_CORRUPT, KV_IO, KV_NO_MEMORY. */
 kv_status sst_reader_get(struct sst_reader *reader, struct slice key, uint64_t hash,
 	uint64_t max_sequence, struct entry *ret, struct pinned *ret_pin, struct kv_error *err);
@@ -38,6 +38,9 @@ kv_status sst_reader_get(struct sst_reader *reader, struct slice key, uint64_t h
 /* `keep_blocks`: enter what is read into the cache (false for compactions and big scans; then reads ahead in larger pieces). The reader must
  * outlive the iterator. NULL when out of memory. */
 struct iter *sst_reader_iter(struct sst_reader *reader, bool keep_blocks);
+/* The same, which calls release(owner) when it is closed, so that it can hold what keeps the reader. On NULL it has not been called. */
+struct iter *sst_reader_iter_owned(struct sst_reader *reader, bool keep_blocks,
+	void (*release)(void *owner), void *owner);
 
 /* Reads and verifies everything. */
 kv_status sst_reader_verify(struct sst_reader *reader, struct kv_error *err);

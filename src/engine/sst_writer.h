@@ -11,11 +11,14 @@
 #include "engine/format.h"
 #include "engine/sst_meta.h"
 
-enum sst_compression { SST_COMPRESSION_NONE = 0, SST_COMPRESSION_LZ4 = 1, SST_COMPRESSION_ZSTD = 2 }; /* on disk */
+enum {
+	SST_BLOCK_BYTES_MAX = 32768,
+	SST_FILTER_BITS_MAX = 64,
+};
 
 struct sst_options {
-	uint32_t block_bytes;         /* uncompressed size to aim at, 4096 */
-	uint32_t filter_bits_per_key; /* 0: no filter */
+	uint32_t block_bytes;         /* uncompressed size to aim at, 4096; at most SST_BLOCK_BYTES_MAX */
+	uint32_t filter_bits_per_key; /* 0: no filter; at most SST_FILTER_BITS_MAX */
 	enum sst_compression compression;
 };
 

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A lookup looks for the hash byte of its key among those of the entries (they lie next to the head: usually one or two cache lines),
+ * and decodes only the runs that have it: the right one, and by chance one of 256 others. It never builds a
+ * key: it keeps how many bytes of the wanted key the last decoded one shares with it.
+ */
+#include "engine/block_reader.h"
+
+#include "base/coding.h"
+#include "engine/format.h"
+
+/* One entry, decoded; `shared` bytes of its key are those of the entry before. */
+struct decoded {
+	const uint8_t *suffix;
+	uint32_t shared, unshared;
+	struct slice value;
+	uint64_t sequence;
+	uint64_t expires_unix_ms;
+	enum entry_kind kind;
+};
+
+kv_status block_open(struct slice content, struct block *ret)
+{
+	size_t left, runs_bytes, keys_len;
+	struct block block;
+
+	if (content.len < BLOCK_HEAD_BYTES || content.data[BLOCK_HEAD_RESERVED] != 0)
+		return KV_CORRUPT;
+	block.count = get_fixed16(content.data + BLOCK_HEAD_COUNT);
+	block.run_shift = content.data[BLOCK_HEAD_RUN_SHIFT];
+	if (block.count == 0 || block.run_shift > BLOCK_RUN_SHIFT_MAX)
+		return KV_CORRUPT;
+	left = content.len - BLOCK_HEAD_BYTES;
+	if (block.count > left)
+		return KV_CORRUPT;
+	left -= block.count;
+	runs_bytes = (size_t)((block.count - 1) >> block.run_shift) * BLOCK_RUN_BYTES;
+	if (runs_bytes > left)
+		return KV_CORRUPT;
+	left -= runs_bytes;
+	keys_len = get_fixed32(content.data + BLOCK_HEAD_KEYS);
+	if (keys_len > left)
+		return KV_CORRUPT;
+	block.hashes = content.data + BLOCK_HEAD_BYTES;
+	block.runs = block.hashes + block.count;
+	block.keys = block.runs + runs_bytes;
+	block.keys_end = block.keys + keys_len;
+	block.values_end = content.data + content.len;
+	*ret = block;
+	return KV_OK;
+}
+
+/* False when the position is outside of the block. */
+static inline bool run_position(const struct block *block, uint32_t run, struct block_position *ret)
+{
+	const uint8_t *bytes;
+	size_t key, value;
+
+	if (run == 0) {
+		*ret = (struct block_position){ block->keys, block->keys_end };
+		return true;
+	}
+	bytes = block->runs + (size_t)(run - 1) * BLOCK_RUN_BYTES;
+	key = get_fixed16(bytes + BLOCK_RUN_KEY);
+	value = get_fixed16(bytes + BLOCK_RUN_VALUE);
+	if (key > (size_t)(block->keys_end - block->keys) ||
+		value > (size_t)(block->values_end - block->keys_end))
+		return false;
+	*ret = (struct block_position){ block->keys + key, block->keys_end + value };
+	return true;
+}
+
+/* read_varint64 with the shortest form inlined. */
+static inline bool varint(const uint8_t **pos, const uint8_t *end, uint64_t *ret)
+{
+	struct reader reader = { .pos = *pos, .end = end };
+
+	if (*pos < end && **pos < 0x80) {
+		*ret = *(*pos)++;
+		return true;
+	}
+	if (!read_varint64(&reader, ret))
+		return false;
+	*pos = reader.pos;
+	return true;
+}
+
+/* The same for numbers of a few bytes, as sequences are. */
+static inline bool varint_long(const uint8_t **pos, const uint8_t *end, uint64_t *ret)
+{
+	const uint8_t *p = *pos;
+
+	if (end - p >= 4 && p[0] >= 0x80 && p[1] >= 0x80 && p[2] < 0x80 && p[2] > 0) {
+		*ret = (uint64_t)(p[0] & 0x7f) | (uint64_t)(p[1] & 0x7f) << 7 | (uint64_t)p[2] << 14;
+		*pos = p + 3;
+		return true;
+	}
+	return varint(pos, end, ret);
+}
+
+/* Decodes the entry at *pos and moves *pos behind it. `previous_len`: bytes of the key before it, 0 at the start of a run. False
+ * when it is malformed. */
+static inline bool decode(const struct block *block, struct block_position *pos, size_t previous_len,
+	struct decoded *ret)
+{
+	const uint8_t *p = pos->key, *end = block->keys_end;
+	uint64_t shared, unshared, value_len;
+	unsigned tag;
+
+	if (p == end)
+		return false;
+	tag = *p++;
+	if (!varint(&p, end, &shared) || !varint(&p, end, &unshared) ||
+		!varint_long(&p, end, &ret->sequence))
+		return false;
+	ret->expires_unix_ms = 0;
+	if (tag & BLOCK_TAG_EXPIRES) {
+		if (!varint(&p, end, &ret->expires_unix_ms) || ret->expires_unix_ms == 0)
+			return false;
+		tag &= ~(unsigned)BLOCK_TAG_EXPIRES;
+	}
+	if (!varint(&p, end, &value_len))
+		return false;
+	if (tag > ENTRY_BLOB || shared > previous_len || unshared > ENTRY_KEY_MAX - shared ||
+		shared + unshared == 0 || ret->sequence - 1 >= ENTRY_SEQUENCE_MAX)
+		return false;
+	if (unshared > (size_t)(end - p) || value_len > (size_t)(block->values_end - pos->value))
+		return false;
+	ret->kind = (enum entry_kind)tag;
+	ret->suffix = p;
+	ret->shared = (uint32_t)shared;
+	ret->unshared = (uint32_t)unshared;
+	ret->value = slice_of(pos->value, (size_t)value_len);
+	pos->key = p + unshared;
+	pos->value += value_len;
+	return true;
+}
+
+static inline void fill(struct entry *entry, struct slice key, const struct decoded *from)
+{
+	entry->key = key;
+	entry->value = from->value;
+	entry->sequence = from->sequence;
+	entry->expires_unix_ms = from->expires_unix_ms;
+	entry->kind = from->kind;
+}
+
+/* A walk over the block that compares with one key and builds none. */
+struct probe {
+	struct block_position pos; /* of entry `index` */
+	uint32_t index;
+	size_t key_len; /* of the entry before, as `matched`: 0 at the start of a run */
+	size_t matched; /* bytes that it has in common with the key */
+};
+
+/* Decodes entries up to and with `target`, from the start of its run when the probe is not in it already. */
+static inline bool probe_to(const struct block *block, struct probe *probe, struct slice key,
+	uint32_t target, struct decoded *ret)
+{
+	uint32_t run = target >> block->run_shift;
+
+	if (probe->index > target || probe->index <= run << block->run_shift) {
+		probe->index = run << block->run_shift;
+		if (!run_position(block, run, &probe->pos))
+			return false;
+	}
+	for (; probe->index <= target; probe->index++) {
+		if ((probe->index & ((1u << block->run_shift) - 1)) == 0)
+			probe->key_len = probe->matched = 0;
+		if (!decode(block, &probe->pos, probe->key_len, ret))
+			return false;
+		probe->key_len = ret->shared + ret->unshared;
+		/* an entry that shares more than matched differs where the one before did */
+		if (ret->shared > probe->matched)
+			continue;
+		probe->matched = ret->shared + slice_common_prefix(slice_of(ret->suffix, ret->unshared),
+			slice_of(key.data + ret->shared, key.len - ret->shared));
+	}
+	return true;
+}
+
+kv_status block_get(const struct block *block, struct slice key, uint64_t hash,
+	uint64_t max_sequence, struct entry *ret)
+{
+	const uint8_t *hit = block->hashes, *end = hit + block->count;
+	struct probe probe = { .index = UINT32_MAX };
+	struct decoded decoded;
+
+	for (;; hit++) {
+		hit = memchr(hit, (uint8_t)hash, (size_t)(end - hit));
+		if (!hit)
+			return KV_NOT_FOUND;
+		if (!probe_to(block, &probe, key, (uint32_t)(hit - block->hashes), &decoded))
+			return KV_CORRUPT;
+		if (probe.matched == key.len && probe.key_len == key.len &&
+			decoded.sequence <= max_sequence)
+			break;
+	}
+	fill(ret, key, &decoded);
+	return KV_OK;
+}
+
+kv_status block_cursor_open(struct block_cursor *cursor, struct slice content, struct entry *entry)
+{
+	cursor->entry = entry;
+	return block_open(content, &cursor->block);
+}
+
+/* Short suffixes, nearly all, are copied without a call where both sides have room. */
+static inline void copy_suffix(struct block_cursor *cursor, const struct decoded *from)
+{
+	uint8_t *to = cursor->key + from->shared;
+
+	if (from->unshared <= BLOCK_KEY_SLACK &&
+		cursor->block.values_end - from->suffix >= BLOCK_KEY_SLACK)
+		memcpy(to, from->suffix, BLOCK_KEY_SLACK);
+	else
+		memcpy(to, from->suffix, from->unshared);
+}
+
+/* Takes the entry at cursor->next; its index is given. */
+static inline kv_status step(struct block_cursor *cursor, uint32_t index, size_t previous_len)
+{
+	struct decoded decoded;
+
+	if (!decode(&cursor->block, &cursor->next, previous_len, &decoded))
+		return KV_CORRUPT;
+	copy_suffix(cursor, &decoded);
+	cursor->index = index;
+	fill(cursor->entry, slice_of(cursor->key, decoded.shared + decoded.unshared), &decoded);
+	return KV_OK;
+}
+
+static kv_status start_run(struct block_cursor *cursor, uint32_t run)
+{
+	if (!run_position(&cursor->block, run, &cursor->next))
+		return KV_CORRUPT;
+	return step(cursor, run << cursor->block.run_shift, 0);
+}
+
+/* Decodes at most one run. */
+static kv_status go_to(struct block_cursor *cursor, uint32_t index)
+{
+	kv_status status = start_run(cursor, index >> cursor->block.run_shift);
+
+	while (status == KV_OK && cursor->index < index)
+		status = step(cursor, cursor->index + 1, cursor->entry->key.len);
+	return status;
+}
+
+kv_status block_cursor_first(struct block_cursor *cursor)
+{
+	return start_run(cursor, 0);
+}
+
+kv_status block_cursor_last(struct block_cursor *cursor)
+{
+	return go_to(cursor, cursor->block.count - 1);
+}
+
+kv_status block_cursor_next(struct block_cursor *cursor)
+{
+	uint32_t index = cursor->index + 1;
+	bool starts_run = (index & ((1u << cursor->block.run_shift) - 1)) == 0;
+
+	if (index == cursor->block.count)
+		return KV_NOT_FOUND;
+	return step(cursor, index, starts_run ? 0 : cursor->entry->key.len);
+}
+
+kv_status block_cursor_prev(struct block_cursor *cursor)
+{
+	if (cursor->index == 0)
+		return KV_NOT_FOUND;
+	return go_to(cursor, cursor->index - 1);
+}
+
+/* The last run that begins before (key, sequence), or the first run. */
+static kv_status find_run(const struct block *block, struct slice key, uint64_t sequence,
+	uint32_t *ret)
+{
+	uint32_t low = 0, high = (block->count - 1) >> block->run_shift;
+	struct block_position pos;
+	struct decoded decoded;
+
+	while (low < high) {
+		uint32_t middle = high - (high - low) / 2;
+
+		if (!run_position(block, middle, &pos) || !decode(block, &pos, 0, &decoded))
+			return KV_CORRUPT;
+		if (entry_compare_position(slice_of(decoded.suffix, decoded.unshared), decoded.sequence,
+			    key, sequence) < 0)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	*ret = low;
+	return KV_OK;
+}
+
+kv_status block_cursor_seek(struct block_cursor *cursor, struct slice key, uint64_t sequence)
+{
+	uint32_t run;
+	kv_status status = find_run(&cursor->block, key, sequence, &run);
+
+	if (status == KV_OK)
+		status = start_run(cursor, run);
+	while (status == KV_OK && entry_compare_position(cursor->entry->key, cursor->entry->sequence,
+					  key, sequence) < 0)
+		status = block_cursor_next(cursor);
+	return status;
+}
+
+kv_status block_cursor_seek_before(struct block_cursor *cursor, struct slice key)
+{
+	kv_status status = block_cursor_seek(cursor, key, ENTRY_SEQUENCE_MAX);
+
+	if (status == KV_NOT_FOUND)
+		return block_cursor_last(cursor);
+	return status == KV_OK ? block_cursor_prev(cursor) : status;
+}
