@@ -9,6 +9,7 @@
 
 #include "base/checksum.h"
 #include "engine/block_reader.h"
+#include "engine/file_error.h"
 #include "engine/filename.h"
 #include "engine/sst_reader_internal.h"
 
@@ -17,19 +18,14 @@
 kv_status sst_reader_corrupt(const struct sst_reader *reader, uint64_t offset, const char *what,
 	struct kv_error *err)
 {
-	char path[KV_ERROR_FILE_MAX];
-
-	snprintf(path, sizeof path, "%s/%s", reader->file.dir_path, reader->file.name);
-	return kv_error_corrupt(err, path, offset, "%s", what);
+	return file_error(err, KV_CORRUPT, reader->file.dir_path, reader->file.name, offset, "%s", what);
 }
 
 /* A failure that `what` describes, at `offset`. */
 static kv_status report(const struct sst_reader *reader, kv_status status, uint64_t offset,
 	const char *what, struct kv_error *err)
 {
-	if (status == KV_CORRUPT)
-		return sst_reader_corrupt(reader, offset, what, err);
-	return kv_error_set(err, status, "%s: %s", reader->file.name, what);
+	return file_error(err, status, reader->file.dir_path, reader->file.name, offset, "%s", what);
 }
 
 /* Reads and verifies the part of `stored_bytes` at `offset`; its decompressed bytes replace those of `ret`. */

@@ -183,7 +183,7 @@ static kv_status open_reader_new(struct table *table, struct open_reader **ret, 
 static kv_status get_open(struct table *table, struct open_reader **ret, struct kv_error *err)
 {
 	struct open_reader *opened = atomic_load_explicit(&table->opened, memory_order_acquire);
-	struct open_reader *mine;
+	struct open_reader *mine = NULL;
 	kv_status status;
 
 	if (!atomic_load_explicit(&table->used, memory_order_relaxed))
