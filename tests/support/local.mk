@@ -12,3 +12,4 @@ tests_support_libsupport_a_SOURCES += tests/support/die.c tests/support/die.h \
 	tests/support/httpclient.c tests/support/httpclient.h \
 	tests/support/daemonproc.c tests/support/daemonproc.h \
 	tests/support/pager.c tests/support/pager.h
+tests_support_libsupport_a_SOURCES += tests/support/sst_model.c tests/support/sst_model.h

@@ -39,3 +39,7 @@ tests_unit_test_throttle_LDADD = $(ENGINE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_lost_found
 TESTS += tests/unit/test_lost_found
 tests_unit_test_lost_found_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_sst_reader
+TESTS += tests/unit/test_sst_reader
+tests_unit_test_sst_reader_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_sst_reader_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
