@@ -32,6 +32,7 @@ declare -A except=(
 	[src/base/file.c]='.*'               # the place itself
 	[src/base/log.c]='open'              # the log is not data: O_APPEND, reopened by SIGHUP
 	[src/daemon/config.c]='open'         # not data, and it may be a symbolic link
+	[src/http/listen.c]='unlink'         # Unix sockets
 	[src/daemon/daemonize.c]='open'      # /dev/null for the standard streams
 )
 

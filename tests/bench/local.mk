@@ -6,3 +6,7 @@ bench-sst: tests/bench/bench_sst$(EXEEXT)
 	tests/bench/bench_sst$(EXEEXT)
 
 .PHONY: bench-sst
+# the limit, and the HTTP layer over a store that is none
+EXTRA_PROGRAMS += tests/bench/bare_mhd tests/bench/fake_server
+tests_bench_bare_mhd_LDADD = $(MHD_LIBS)
+tests_bench_fake_server_LDADD = $(HTTP_TEST_LIBS)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The checksum is no secret: it finds mistakes. What a forged cursor can reach, start= could reach, too. */
+#define _GNU_SOURCE
+#include "http/cursor.h"
+
+#include "base/checksum.h"
+#include "base/coding.h"
+#include "http/base64.h"
+
+enum {
+	CURSOR_VERSION = 1,
+	CURSOR_INCLUSIVE = 1, /* flag */
+	CURSOR_HEADER = 10,   /* bytes before the key */
+};
+
+static uint64_t check_of(const struct cursor_range *range, uint8_t flags, struct slice key)
+{
+	uint64_t seed = checksum_seed(CURSOR_VERSION, flags, range->reverse);
+
+	seed = checksum64(range->prefix, seed);
+	seed = checksum64(range->start, seed);
+	seed = checksum64(range->end, seed);
+	return checksum64(key, seed);
+}
+
+kv_status cursor_encode(const struct cursor *cursor, const struct cursor_range *range, struct buf *to)
+{
+	uint8_t flags = cursor->inclusive ? CURSOR_INCLUSIVE : 0;
+	struct buf raw = { 0 };
+	kv_status status;
+
+	status = buf_append_zeros(&raw, CURSOR_HEADER);
+	if (status == KV_OK)
+		status = buf_append_slice(&raw, cursor->key);
+	if (status == KV_OK)
+		status = buf_reserve(to, base64_encoded_size(raw.len));
+	if (status != KV_OK)
+		goto out;
+	raw.data[0] = CURSOR_VERSION;
+	raw.data[1] = flags;
+	put_fixed64(raw.data + 2, check_of(range, flags, cursor->key));
+	to->len += base64_encode(to->data + to->len, buf_slice(&raw), BASE64_URL);
+out:
+	buf_free(&raw);
+	return status;
+}
+
+kv_status cursor_decode(struct slice text, const struct cursor_range *range, struct buf *storage,
+	struct cursor *ret)
+{
+	struct slice key;
+	size_t len;
+	kv_status status;
+
+	buf_clear(storage);
+	status = buf_reserve(storage, text.len / 4 * 3 + 2);
+	if (status != KV_OK)
+		return status;
+	if (!base64_decode_url(storage->data, text, &len) || len < CURSOR_HEADER)
+		return KV_INVALID;
+	key = slice_of(storage->data + CURSOR_HEADER, len - CURSOR_HEADER);
+	if (storage->data[0] != CURSOR_VERSION || (storage->data[1] & ~CURSOR_INCLUSIVE) != 0 ||
+		get_fixed64(storage->data + 2) != check_of(range, storage->data[1], key))
+		return KV_INVALID;
+	storage->len = len;
+	ret->key = key;
+	ret->inclusive = (storage->data[1] & CURSOR_INCLUSIVE) != 0;
+	return KV_OK;
+}

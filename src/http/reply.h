@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Answers. Each of these queues exactly one for the request and fills in its status; pool thread of the connection only.
+ * Answers that are always the same are made once.
+ */
+#ifndef KV_HTTP_REPLY_H
+#define KV_HTTP_REPLY_H
+
+#include "base/pinned.h"
+#include "http/request.h"
+
+struct replies;
+
+struct replies *replies_new(void); /* NULL: no memory */
+struct replies *replies_free(struct replies *replies);
+
+/* 200 "OK" and a newline. */
+void reply_ok(struct request *request);
+
+/* Text of a person's size, copied. */
+void reply_text(struct request *request, unsigned status, struct slice text);
+
+/* The bytes of `body` become the answer's: it is empty afterwards. */
+void reply_buf(struct request *request, unsigned status, const char *content_type, struct buf *body);
+
+/* A value, or a part of it, released when it was sent. `etag` with its quotes or NULL. */
+struct reply_value {
+	struct pinned value;
+	const char *etag;
+	bool ranges;               /* say that ranges are possible */
+	bool is_part;
+	uint64_t first, len;       /* of the part */
+};
+void reply_value(struct request *request, const struct reply_value *value);
+
+/* No body: 201, 204, 304. `etag` may be NULL. */
+void reply_empty(struct request *request, unsigned status, const char *etag);
+
+/* 416 with the size that the ranges missed. */
+void reply_bad_range(struct request *request, uint64_t size);
+
+/* A refusal or failure: a line of text, or {"error","message"} for those who accept JSON. */
+void reply_problem(struct request *request, const struct problem *problem);
+void reply_error(struct request *request, unsigned status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A status of the store that is not KV_OK; `err` may be NULL. What nobody expects goes to the log, too. */
+void reply_store_error(struct request *request, kv_status status, const struct kv_error *err);
+
+/* In the middle of a body, where libmicrohttpd takes no answer: writes one to the socket itself. The connection must be closed
+ * by the caller. */
+void reply_raw(struct request *request, unsigned status, const char *text);
+
+/* "not_found" for 404 and so on: the code in a JSON error. */
+const char *reply_error_code(unsigned status);
+
+#endif

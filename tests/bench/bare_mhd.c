@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The limit that kvstored's speed is measured against: libmicrohttpd alone, with the flags, pool and memory of http/server.c,
+ * answering 100 constant bytes to everything.   bare_mhd PORT [THREADS]
+ */
+#include <microhttpd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct MHD_Response *response;
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url,
+	const char *method, const char *version, const char *data, size_t *size, void **context)
+{
+	static int seen;
+
+	(void)arg;
+	(void)url;
+	(void)method;
+	(void)version;
+	(void)data;
+	if (!*context) {
+		*context = &seen;
+		return MHD_YES;
+	}
+	if (*size > 0) {
+		*size = 0;
+		return MHD_YES;
+	}
+	return MHD_queue_response(mhd, 200, response);
+}
+
+int main(int argc, char **argv)
+{
+	static char value[100];
+	struct MHD_Daemon *daemon;
+	int port = argc > 1 ? atoi(argv[1]) : 8079;
+	int threads = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+	struct MHD_OptionItem pool[] = {
+		{ threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+
+	memset(value, 'x', sizeof value);
+	response = MHD_create_response_from_buffer(sizeof value, value, MHD_RESPMEM_PERSISTENT);
+	if (!response)
+		return EXIT_FAILURE;
+	MHD_add_response_header(response, "Content-Type", "application/octet-stream");
+	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC,
+		(uint16_t)port, NULL, NULL, on_access, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, 1024u,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(32 * 1024),
+		MHD_OPTION_ARRAY, pool,
+		MHD_OPTION_END);
+	if (!daemon) {
+		perror("bare_mhd");
+		return EXIT_FAILURE;
+	}
+	pause();
+	return EXIT_SUCCESS;
+}
