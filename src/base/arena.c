@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A list of malloc'ed blocks, the newest first; allocation cuts from the front one. A request that would
- * waste too much of the current block gets a block of its own, linked behind the current one, which
- * stays in use.
+ * A list of malloc'ed blocks, kept for freeing; allocation cuts from one of them. A request that would waste
+ * too much of the current block gets a block of its own, and the current one stays in use.
+ *
+ * A reservation is a spare block that is at least as large as what was promised, unless the current block has the
+ * room. When the spare one comes into use, allocation goes on in whichever has more left: so what is left
+ * always covers the rest of the promise.
  */
 #include "base/arena.h"
 
@@ -25,8 +28,11 @@ struct arena {
 
 	/* allocating thread only */
 	struct block *blocks;
-	uint8_t *pos; /* free part of blocks: pos..end; both NULL before the first */
+	uint8_t *pos; /* free part of the current block: pos..end; both NULL before the first */
 	uint8_t *end;
+	struct block *spare; /* not in blocks; NULL: none */
+	size_t spare_size;   /* of its bytes */
+	size_t used;
 
 	atomic_size_t bytes; /* written by the allocating thread, read by any */
 };
@@ -54,8 +60,17 @@ struct arena *arena_free(struct arena *arena)
 		next = block->next;
 		free(block);
 	}
+	free(arena->spare);
 	free(arena);
 	return NULL;
+}
+
+static void count_block(struct arena *arena, size_t size, bool more)
+{
+	size_t bytes = sizeof(struct block) + size;
+	size_t now = atomic_load_explicit(&arena->bytes, memory_order_relaxed);
+
+	atomic_store_explicit(&arena->bytes, more ? now + bytes : now - bytes, memory_order_relaxed);
 }
 
 /* A block with room for `size` bytes, counted but not yet linked. */
@@ -66,9 +81,8 @@ static struct block *new_block(struct arena *arena, size_t size)
 	if (size > PTRDIFF_MAX - sizeof *block)
 		return NULL;
 	block = malloc(sizeof *block + size);
-	if (!block)
-		return NULL;
-	atomic_fetch_add_explicit(&arena->bytes, sizeof *block + size, memory_order_relaxed);
+	if (block)
+		count_block(arena, size, true);
 	return block;
 }
 
@@ -78,55 +92,83 @@ static size_t padding(const uint8_t *pos, size_t align)
 	return (size_t)(-(uintptr_t)pos & (align - 1));
 }
 
-static void *alloc_own_block(struct arena *arena, size_t size, size_t align)
+static size_t left(const struct arena *arena)
 {
-	struct block *block = new_block(arena, size + align - 1);
-
-	if (!block)
-		return NULL;
-	if (arena->blocks) {
-		block->next = arena->blocks->next;
-		arena->blocks->next = block;
-	} else {
-		block->next = NULL;
-		arena->blocks = block;
-	}
-	return block->bytes + padding(block->bytes, align);
+	return (size_t)(arena->end - arena->pos);
 }
 
-static void *alloc_new_block(struct arena *arena, size_t size, size_t align)
+/* Cuts the first piece from a new block of `block_size`, which has room for it. */
+static void *first_piece(struct arena *arena, struct block *block, size_t block_size, size_t size,
+	size_t align)
 {
-	struct block *block = new_block(arena, arena->block_size);
-	uint8_t *ret;
+	uint8_t *ret = block->bytes + padding(block->bytes, align);
+	uint8_t *end = block->bytes + block_size;
 
-	if (!block)
-		return NULL;
 	block->next = arena->blocks;
 	arena->blocks = block;
-	ret = block->bytes + padding(block->bytes, align);
-	arena->pos = ret + size;
-	arena->end = block->bytes + arena->block_size;
+	if ((size_t)(end - (ret + size)) >= left(arena)) {
+		arena->pos = ret + size;
+		arena->end = end;
+	}
 	return ret;
+}
+
+/* For what does not fit into the current block. */
+static void *alloc_elsewhere(struct arena *arena, size_t size, size_t align)
+{
+	size_t most = size + align - 1;
+	size_t block_size = size > arena->block_size / 4 ? most : arena->block_size;
+	struct block *block = arena->spare;
+
+	if (block && most <= arena->spare_size) {
+		block_size = arena->spare_size;
+		arena->spare = NULL;
+	} else {
+		block = new_block(arena, block_size);
+	}
+	return block ? first_piece(arena, block, block_size, size, align) : NULL;
 }
 
 void *arena_alloc(struct arena *arena, size_t size, size_t align)
 {
-	size_t left = (size_t)(arena->end - arena->pos);
 	size_t skip = padding(arena->pos, align);
 	uint8_t *ret;
 
 	assert(align > 0 && align <= ALIGN_MAX && (align & (align - 1)) == 0);
 	if (size > PTRDIFF_MAX - 2 * ALIGN_MAX)
 		return NULL;
-	if (skip + size <= left && arena->pos) {
+	if (arena->pos && skip + size <= left(arena)) {
 		ret = arena->pos + skip;
 		arena->pos = ret + size;
-		return ret;
+	} else {
+		ret = alloc_elsewhere(arena, size, align);
 	}
-	/* also keeps what a fresh block needs below its size: a quarter and the padding */
-	if (size > arena->block_size / 4)
-		return alloc_own_block(arena, size, align);
-	return alloc_new_block(arena, size, align);
+	if (ret)
+		arena->used += size;
+	return ret;
+}
+
+kv_status arena_reserve(struct arena *arena, size_t bytes)
+{
+	size_t size = bytes < arena->block_size ? arena->block_size : bytes;
+	struct block *block;
+
+	if (bytes <= left(arena) || (arena->spare && bytes <= arena->spare_size))
+		return KV_OK;
+	block = new_block(arena, size);
+	if (!block)
+		return KV_NO_MEMORY;
+	if (arena->spare)
+		count_block(arena, arena->spare_size, false);
+	free(arena->spare);
+	arena->spare = block;
+	arena->spare_size = size;
+	return KV_OK;
+}
+
+size_t arena_used(const struct arena *arena)
+{
+	return arena->used;
 }
 
 size_t arena_bytes(const struct arena *arena)

@@ -8,6 +8,8 @@
 
 #include "base/status.h"
 
+#include "base/status.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +30,15 @@ void *arena_alloc(struct arena *arena, size_t size, size_t align);
  * writer fail before it promised anything. KV_NO_MEMORY leaves the arena usable. */
 kv_status arena_reserve(struct arena *arena, size_t bytes);
 
-/* Bytes obtained from malloc so far (what the arena costs). Any thread. */
+/* Takes the memory for the next allocations ahead: while their sizes, each with align - 1 added, sum up to at
+ * most `bytes`, they cannot fail. A later call replaces an earlier one. KV_NO_MEMORY leaves the arena usable. */
+kv_status arena_reserve(struct arena *arena, size_t bytes);
+
+/* Bytes handed out so far. The allocating thread only. */
+size_t arena_used(const struct arena *arena);
+
+/* Bytes obtained from malloc so far (what the arena costs at most; what was reserved and not handed out was not
+ * touched yet). Any thread. */
 size_t arena_bytes(const struct arena *arena);
 
 #endif

@@ -18,6 +18,7 @@ tests_unit_test_checksum_LDADD = $(BASE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_arena
 TESTS += tests/unit/test_arena
 tests_unit_test_arena_LDADD = $(BASE_TEST_LIBS)
+tests_unit_test_arena_LDFLAGS = $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_file
 TESTS += tests/unit/test_file
 tests_unit_test_file_LDADD = $(BASE_TEST_LIBS)

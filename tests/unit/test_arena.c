@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bump allocator: alignment, separate pieces, large requests, what it says it costs. */
 #include "base/arena.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 #include <string.h>
@@ -104,6 +105,81 @@ START_TEST(empty_pieces_and_no_arena_are_fine)
 }
 END_TEST
 
+START_TEST(what_was_reserved_cannot_fail)
+{
+	struct arena *arena = arena_new(4096);
+	uint64_t rnd = runner_seed();
+
+	for (int round = 0; round < 2000; round++) {
+		size_t promised = runner_random(&rnd) % (round % 10 == 0 ? 40000 : 3000);
+		bool whole = true;
+		size_t size;
+		size_t align;
+
+		ck_assert_int_eq(arena_reserve(arena, promised), KV_OK);
+		fault_alloc_fail(1, true);
+		while (promised > 64) {
+			align = (size_t)1 << runner_random(&rnd) % 7;
+			size = runner_random(&rnd) % (promised - 63);
+			if (runner_random(&rnd) % 4 == 0)
+				size %= 50;
+			promised -= size + align - 1;
+			whole = whole && arena_alloc(arena, size, align);
+		}
+		fault_alloc_fail(0, false);
+		ck_assert(whole);
+	}
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(a_reservation_that_fails_changes_nothing)
+{
+	struct arena *arena = arena_new(4096);
+	kv_status status;
+	size_t cost;
+	bool gone;
+
+	ck_assert_ptr_nonnull(arena_alloc(arena, 4000, 1));
+	cost = arena_bytes(arena);
+	fault_alloc_fail(1, true);
+	status = arena_reserve(arena, 5000);
+	gone = arena_alloc(arena, 5000, 1) == NULL && arena_alloc(arena, 1000, 1) == NULL;
+	fault_alloc_fail(0, false);
+	ck_assert_int_eq(status, KV_NO_MEMORY);
+	ck_assert(gone);
+	ck_assert_int_eq(arena_reserve(arena, SIZE_MAX), KV_NO_MEMORY);
+	ck_assert_uint_eq(arena_bytes(arena), cost);
+	ck_assert_uint_eq(arena_used(arena), 4000);
+	ck_assert_ptr_nonnull(arena_alloc(arena, 90, 1));
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(a_larger_reservation_replaces_a_smaller_one)
+{
+	struct arena *arena = arena_new(4096);
+
+	for (size_t bytes = 5000; bytes < 1000000; bytes *= 2) {
+		ck_assert_int_eq(arena_reserve(arena, bytes), KV_OK);
+		ck_assert_uint_lt(arena_bytes(arena), bytes + 4096);
+	}
+	ck_assert_uint_eq(arena_used(arena), 0);
+	arena_free(arena);
+}
+END_TEST
+
+START_TEST(no_memory_for_an_arena_is_no_arena)
+{
+	struct arena *arena;
+
+	fault_alloc_fail(1, false);
+	arena = arena_new(4096);
+	fault_alloc_fail(0, false);
+	ck_assert_ptr_null(arena);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("arena");
@@ -115,6 +191,10 @@ int main(void)
 	tcase_add_test(tc, the_cost_grows_by_blocks_and_covers_what_was_given);
 	tcase_add_test(tc, a_request_beyond_memory_fails_and_the_arena_goes_on);
 	tcase_add_test(tc, empty_pieces_and_no_arena_are_fine);
+	tcase_add_test(tc, what_was_reserved_cannot_fail);
+	tcase_add_test(tc, a_reservation_that_fails_changes_nothing);
+	tcase_add_test(tc, a_larger_reservation_replaces_a_smaller_one);
+	tcase_add_test(tc, no_memory_for_an_arena_is_no_arena);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

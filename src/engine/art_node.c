@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Making, filling, growing and ordered scanning of nodes; see art_node.h for their shape. */
+#include "engine/art_node.h"
+
+#include <assert.h>
+
+enum { NODE_ALIGN = 64 }; /* a cache line: a lookup touches the first and the one with the child */
+
+static const struct {
+	uint16_t size;
+	uint16_t capacity;
+} types[ART_NODE_TYPES] = {
+	[ART_NODE4] = { sizeof(struct art_node4), 4 },
+	[ART_NODE16] = { sizeof(struct art_node16), 16 },
+	[ART_NODE48] = { sizeof(struct art_node48), 48 },
+	[ART_NODE256] = { sizeof(struct art_node256), 256 },
+};
+
+size_t art_node_bytes(enum art_node_type type)
+{
+	return types[type].size + (size_t)NODE_ALIGN - 1;
+}
+
+static struct art_node *new_node(struct arena *arena, enum art_node_type type, uint16_t depth,
+	const struct art_leaf *sample, struct art_leaf *terminal)
+{
+	struct art_node *node = arena_alloc(arena, types[type].size, NODE_ALIGN);
+
+	if (!node)
+		return NULL;
+	memset((void *)node, 0, types[type].size);
+	node->type = (uint8_t)type;
+	node->depth = depth;
+	node->sample = sample;
+	atomic_init(&node->terminal, terminal);
+	return node;
+}
+
+struct art_node *art_node_new(struct arena *arena, uint16_t depth, const struct art_leaf *sample)
+{
+	return new_node(arena, ART_NODE4, depth, sample, NULL);
+}
+
+bool art_node_is_full(const struct art_node *node)
+{
+	return node->type != ART_NODE256 &&
+		atomic_load_explicit(&node->count, memory_order_relaxed) == types[node->type].capacity;
+}
+
+static void publish(_Atomic(art_ref) *slot, art_ref child)
+{
+	atomic_store_explicit(slot, child, memory_order_release);
+}
+
+void art_node_add(struct art_node *node, uint8_t byte, art_ref child)
+{
+	unsigned count = atomic_load_explicit(&node->count, memory_order_relaxed);
+	_Atomic(uint64_t) *word;
+
+	assert(!art_node_is_full(node));
+	switch (node->type) {
+	case ART_NODE4:
+		publish(&((struct art_node4 *)node)->child[count], child);
+		atomic_store_explicit(&node->keys, atomic_load_explicit(&node->keys, memory_order_relaxed) |
+			(uint32_t)byte << count * 8, memory_order_relaxed);
+		break;
+	case ART_NODE16:
+		publish(&((struct art_node16 *)node)->child[count], child);
+		word = &((struct art_node16 *)node)->keys[count / 8];
+		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) |
+			(uint64_t)byte << count % 8 * 8, memory_order_relaxed);
+		break;
+	case ART_NODE48:
+		publish(&((struct art_node48 *)node)->child[count], child);
+		atomic_store_explicit(&((struct art_node48 *)node)->index[byte], (uint8_t)(count + 1),
+			memory_order_release);
+		break;
+	default:
+		publish(&((struct art_node256 *)node)->child[byte], child);
+		return;
+	}
+	atomic_store_explicit(&node->count, (uint8_t)(count + 1), memory_order_release);
+}
+
+struct art_node *art_node_grow(struct arena *arena, const struct art_node *node)
+{
+	struct art_node *ret;
+	art_ref child;
+	int byte;
+
+	assert(node->type < ART_NODE256);
+	ret = new_node(arena, (enum art_node_type)(node->type + 1), node->depth, node->sample,
+		art_node_terminal(node));
+	if (!ret)
+		return NULL;
+	for (int from = 0; (child = art_node_at_or_after(node, from, &byte)) != 0; from = byte + 1)
+		art_node_add(ret, (uint8_t)byte, child);
+	return ret;
+}
+
+/* ---- in the order of bytes ---- */
+
+static int key_at(const struct art_node *node, unsigned i)
+{
+	const struct art_node16 *node16;
+
+	if (node->type == ART_NODE4)
+		return (uint8_t)(atomic_load_explicit(&node->keys, memory_order_relaxed) >> i * 8);
+	node16 = (const struct art_node16 *)node;
+	return (uint8_t)(atomic_load_explicit(&node16->keys[i / 8], memory_order_relaxed) >> i % 8 * 8);
+}
+
+static art_ref small_child(const struct art_node *node, unsigned i)
+{
+	if (node->type == ART_NODE4)
+		return art_ref_load(&((const struct art_node4 *)node)->child[i]);
+	return art_ref_load(&((const struct art_node16 *)node)->child[i]);
+}
+
+/* In a node of 4 or 16: the nearest byte in the direction, by looking at all of them. */
+static art_ref small_nearest(const struct art_node *node, int from, bool after, int *ret_byte)
+{
+	unsigned count = art_node_count(node);
+	int best = after ? 256 : -1;
+	unsigned best_at = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		int byte = key_at(node, i);
+
+		if (after ? byte >= from && byte < best : byte <= from && byte > best) {
+			best = byte;
+			best_at = i;
+		}
+	}
+	if (best < 0 || best > 255)
+		return 0;
+	*ret_byte = best;
+	return small_child(node, best_at);
+}
+
+static art_ref large_child(const struct art_node *node, int byte)
+{
+	const struct art_node48 *node48 = (const struct art_node48 *)node;
+	unsigned place;
+
+	if (node->type == ART_NODE256)
+		return art_ref_load(&((const struct art_node256 *)node)->child[byte]);
+	place = atomic_load_explicit(&node48->index[byte], memory_order_acquire);
+	return place > 0 ? art_ref_load(&node48->child[place - 1]) : 0;
+}
+
+static art_ref large_nearest(const struct art_node *node, int from, int step, int *ret_byte)
+{
+	art_ref child;
+
+	for (int byte = from; byte >= 0 && byte <= 255; byte += step) {
+		child = large_child(node, byte);
+		if (child != 0) {
+			*ret_byte = byte;
+			return child;
+		}
+	}
+	return 0;
+}
+
+art_ref art_node_at_or_after(const struct art_node *node, int from, int *ret_byte)
+{
+	if (node->type <= ART_NODE16)
+		return small_nearest(node, from, true, ret_byte);
+	return large_nearest(node, from, 1, ret_byte);
+}
+
+art_ref art_node_at_or_before(const struct art_node *node, int from, int *ret_byte)
+{
+	if (node->type <= ART_NODE16)
+		return small_nearest(node, from, false, ret_byte);
+	return large_nearest(node, from, -1, ret_byte);
+}
+
+void art_node_prefetch(const struct art_node *node)
+{
+	unsigned count = art_node_count(node);
+
+	if (node->type > ART_NODE16)
+		return;
+	for (unsigned i = 0; i < count; i++)
+		__builtin_prefetch((const void *)small_child(node, i));
+}
