@@ -40,3 +40,6 @@ libkvengine_a_SOURCES += src/engine/sst_writer.c src/engine/sst_writer.h
 libkvengine_a_SOURCES += src/engine/sst_reader.c src/engine/sst_reader.h src/engine/sst_reader_internal.h
 libkvengine_a_SOURCES += src/engine/sst_reader_iter.c src/engine/sst_reader_verify.c
 libkvengine_a_SOURCES += src/engine/table_cache.c src/engine/table_cache.h
+libkvengine_a_SOURCES += src/engine/art.c src/engine/art_iter.c src/engine/art_node.c src/engine/art.h src/engine/art_node.h
+libkvengine_a_SOURCES += src/engine/memtable.c src/engine/memtable_iter.c src/engine/memtable_version.c
+libkvengine_a_SOURCES += src/engine/memtable.h src/engine/memtable_iter.h src/engine/memtable_version.h

@@ -18,16 +18,16 @@ tests_unit_test_checksum_LDADD = $(BASE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_arena
 TESTS += tests/unit/test_arena
 tests_unit_test_arena_LDADD = $(BASE_TEST_LIBS)
-tests_unit_test_arena_LDFLAGS = $(FAULT_ALLOC_LINK)
+tests_unit_test_arena_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_file
 TESTS += tests/unit/test_file
 tests_unit_test_file_LDADD = $(BASE_TEST_LIBS)
-tests_unit_test_file_LDFLAGS = $(FAULT_ALLOC_LINK)
+tests_unit_test_file_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_clock
 TESTS += tests/unit/test_clock
 tests_unit_test_clock_LDADD = $(BASE_TEST_LIBS)
-tests_unit_test_clock_LDFLAGS = -Wl,--wrap=clock_gettime
+tests_unit_test_clock_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 check_PROGRAMS += tests/unit/test_log
 TESTS += tests/unit/test_log
 tests_unit_test_log_LDADD = $(BASE_TEST_LIBS)
-tests_unit_test_log_LDFLAGS = $(FAULT_ALLOC_LINK) -Wl,--wrap=syslog
+tests_unit_test_log_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK) -Wl,--wrap=syslog
