@@ -51,3 +51,7 @@ check_PROGRAMS += tests/unit/test_memtable
 TESTS += tests/unit/test_memtable
 tests_unit_test_memtable_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_memtable_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_wal
+TESTS += tests/unit/test_wal
+tests_unit_test_wal_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_wal_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
