@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#define _GNU_SOURCE
 #include "support/disk.h"
 
 #include "support/runner.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const uint8_t disk_flips[DISK_FLIPS] = { 0x01, 0x80, 0xff };
 
@@ -38,39 +39,43 @@ void disk_close(struct disk *disk)
 	runner_remove_dir(disk->path);
 }
 
-static FILE *open_raw(const struct disk *disk, const char *name, const char *mode)
+static int open_raw(const struct disk *disk, const char *name, int flags)
 {
-	char *path;
-	FILE *file;
+	int ret = openat(disk->dir.fd, name, flags | O_CLOEXEC, 0600);
 
-	ck_assert_int_gt(asprintf(&path, "%s/%s", disk->path, name), 0);
-	file = fopen(path, mode);
-	ck_assert_msg(file != NULL, "%s", path);
-	free(path);
-	return file;
+	ck_assert_msg(ret >= 0, "%s/%s: %s", disk->path, name, strerror(errno));
+	return ret;
 }
 
 struct buf disk_read(const struct disk *disk, const char *name)
 {
-	FILE *file = open_raw(disk, name, "rb");
+	int fd = open_raw(disk, name, O_RDONLY);
 	struct buf ret = { 0 };
-	long len;
+	struct stat st;
 
-	ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
-	len = ftell(file);
-	ck_assert_int_ge(len, 0);
-	rewind(file);
-	ck_assert_int_eq(buf_append_zeros(&ret, (size_t)len), KV_OK);
-	ck_assert_uint_eq(len > 0 ? fread(ret.data, 1, ret.len, file) : 0, ret.len);
-	fclose(file);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(buf_append_zeros(&ret, (size_t)st.st_size), KV_OK);
+	if (ret.len > 0)
+		ck_assert_int_eq(pread(fd, ret.data, ret.len, 0), (ssize_t)ret.len);
+	close(fd);
 	return ret;
 }
 
 void disk_write(const struct disk *disk, const char *name, struct slice content)
 {
-	FILE *file = open_raw(disk, name, "wb");
+	/* no O_TRUNC: some file systems then write it all out at close */
+	int fd = open_raw(disk, name, O_RDWR | O_CREAT);
 
+	ck_assert_int_eq(ftruncate(fd, (off_t)content.len), 0);
 	if (content.len > 0)
-		ck_assert_uint_eq(fwrite(content.data, 1, content.len, file), content.len);
-	ck_assert_int_eq(fclose(file), 0);
+		ck_assert_int_eq(pwrite(fd, content.data, content.len, 0), (ssize_t)content.len);
+	close(fd);
+}
+
+void disk_patch(const struct disk *disk, const char *name, uint64_t offset, struct slice content)
+{
+	int fd = open_raw(disk, name, O_RDWR);
+
+	ck_assert_int_eq(pwrite(fd, content.data, content.len, (off_t)offset), (ssize_t)content.len);
+	close(fd);
 }

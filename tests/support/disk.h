@@ -20,6 +20,9 @@ struct buf disk_read(const struct disk *disk, const char *name);
 /* Creates or replaces. */
 void disk_write(const struct disk *disk, const char *name, struct slice content);
 
+/* Writes over a part of an existing file. */
+void disk_patch(const struct disk *disk, const char *name, uint64_t offset, struct slice content);
+
 /* The three ways in which the tests damage a byte. */
 enum { DISK_FLIPS = 3 };
 extern const uint8_t disk_flips[DISK_FLIPS];
