@@ -43,6 +43,7 @@ cleanup() {
 	trap - EXIT INT TERM
 	for pid in "${started[@]}"; do
 		is_running "$pid" && kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null # where bash would tell that it was killed
 	done
 	if [ "$code" != 0 ] && [ "$code" != 77 ] && [ -s "$LOG" ]; then
 		echo "---- the end of $LOG:"
@@ -171,15 +172,15 @@ stop_daemon() {
 # kill_daemon: SIGKILL, and waits until everything it held is free again.
 kill_daemon() {
 	kill -KILL "$PID" || fail "no process $PID to kill"
-	jobs -p | grep -qx "$PID" && wait "$PID" 2>/dev/null
+	{ jobs -p | grep -qx "$PID" && wait "$PID"; } 2>/dev/null
 	wait_gone
 }
 
 # ---- running and asking ----
 
-# run COMMAND [ARG...]: sets OUT, ERR, CODE; stdin is empty.
+# run COMMAND [ARG...]: sets OUT, ERR, CODE (124: not ended after RUN_TIMEOUT, 60 seconds); stdin is empty.
 run() {
-	"$@" </dev/null >"$DIR/run.out" 2>"$DIR/run.err"
+	timeout -k 5 "${RUN_TIMEOUT:-60}" "$@" </dev/null >"$DIR/run.out" 2>"$DIR/run.err"
 	CODE=$?
 	OUT=$(<"$DIR/run.out")
 	ERR=$(<"$DIR/run.err")
