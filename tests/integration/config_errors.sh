@@ -14,7 +14,7 @@ refused() {
 refused 1 "no such option 'prot'" 'prot = 8080\n'
 refused 3 "port must be a number from 0 to 65535 \(it is '70000'\)" '# a\n\nport = 70000\n'
 refused 2 "port must be a number" 'user = ""\nport = {1, 2}\n'
-refused 1 "memtable_size must be a size from 64K to 16G" 'memtable_size = big\n'
+refused 1 "memtable_size must be a size from 16K to 16G" 'memtable_size = big\n'
 refused 1 'durability must be one of "commit", "os"' 'durability = never\n'
 refused 1 "data_dir must be an absolute path" 'data_dir = data\n'
 refused 1 "listen must be a list of IP addresses" 'listen = {"example.org"}\n'

@@ -148,8 +148,8 @@ START_TEST(errors_name_file_line_and_what_was_expected)
 	refused("port = \"\"\n", 1, "port must be a number");
 	refused("port = {1, 2}\n", 1, "port must be a number from 0 to 65535 (unexpected token '{')");
 	refused("port\n", 2, "premature end of file");
-	refused("memtable_size = 64MB\n", 1, "memtable_size must be a size from 64K to 16G");
-	refused("memtable_size = 1K\n", 1, "memtable_size must be a size from 64K to 16G");
+	refused("memtable_size = 64MB\n", 1, "memtable_size must be a size from 16K to 16G");
+	refused("memtable_size = 1K\n", 1, "memtable_size must be a size from 16K to 16G");
 	refused("block_cache_size = 99999999999999999G\n", 1, "block_cache_size must be a size");
 	refused("max_value_size = 2G\n", 1, "max_value_size must be a size from 1 to 1G");
 	refused("insecure_listen = maybe\n", 1, "insecure_listen must be true or false (it is 'maybe')");

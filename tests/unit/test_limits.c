@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Each test runs in a process of its own: limits only go down. */
+#include "daemon/limits.h"
+#include "support/runner.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct kv_error err;
+
+static struct rlimit get(void)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	return limit;
+}
+
+static void set(rlim_t soft, rlim_t hard)
+{
+	struct rlimit limit = { soft, hard };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+START_TEST(a_limit_that_is_high_enough_is_left_alone)
+{
+	struct rlimit before;
+
+	set(2000, 3000);
+	before = get();
+	ck_assert_int_eq(limits_raise_descriptors(500, &err), KV_OK);
+	ck_assert_uint_eq(get().rlim_cur, before.rlim_cur);
+	ck_assert_uint_eq(get().rlim_max, before.rlim_max);
+}
+END_TEST
+
+START_TEST(the_soft_limit_is_raised_to_what_is_needed)
+{
+	set(100, 3000);
+	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_OK);
+	ck_assert_uint_ge(get().rlim_cur, 1024 + 100);
+	ck_assert_uint_eq(get().rlim_max, 3000);
+}
+END_TEST
+
+START_TEST(who_may_raise_the_hard_limit_does)
+{
+	struct rlimit more = { 100, 201 };
+
+	set(100, 200);
+	if (setrlimit(RLIMIT_NOFILE, &more) != 0)
+		return; /* not even root may, in some containers */
+	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_OK);
+	ck_assert_uint_ge(get().rlim_cur, 1024 + 100);
+}
+END_TEST
+
+START_TEST(what_cannot_be_had_is_told_and_as_much_as_possible_taken)
+{
+	set(100, 200);
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.text, "200 open files are allowed"));
+	ck_assert_ptr_nonnull(strstr(err.text, "for 1024 connections"));
+	ck_assert_uint_eq(get().rlim_cur, 200);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("limits");
+	TCase *tests = tcase_create("limits");
+
+	tcase_add_test(tests, a_limit_that_is_high_enough_is_left_alone);
+	tcase_add_test(tests, the_soft_limit_is_raised_to_what_is_needed);
+	tcase_add_test(tests, who_may_raise_the_hard_limit_does);
+	tcase_add_test(tests, what_cannot_be_had_is_told_and_as_much_as_possible_taken);
+	suite_add_tcase(suite, tests);
+	return runner_run(suite);
+}
