@@ -9,13 +9,12 @@
 
 enum {
 	CURSOR_VERSION = 1,
-	CURSOR_INCLUSIVE = 1, /* flag */
-	CURSOR_HEADER = 10,   /* bytes before the key */
+	CURSOR_HEADER = 9, /* bytes before the key */
 };
 
-static uint64_t check_of(const struct cursor_range *range, uint8_t flags, struct slice key)
+static uint64_t check_of(const struct cursor_range *range, struct slice key)
 {
-	uint64_t seed = checksum_seed(CURSOR_VERSION, flags, range->reverse);
+	uint64_t seed = checksum_seed(CURSOR_VERSION, range->reverse, 0);
 
 	seed = checksum64(range->prefix, seed);
 	seed = checksum64(range->start, seed);
@@ -23,30 +22,26 @@ static uint64_t check_of(const struct cursor_range *range, uint8_t flags, struct
 	return checksum64(key, seed);
 }
 
-kv_status cursor_encode(const struct cursor *cursor, const struct cursor_range *range, struct buf *to)
+kv_status cursor_encode(struct slice key, const struct cursor_range *range, struct buf *to)
 {
-	uint8_t flags = cursor->inclusive ? CURSOR_INCLUSIVE : 0;
 	struct buf raw = { 0 };
 	kv_status status;
 
-	status = buf_append_zeros(&raw, CURSOR_HEADER);
+	status = buf_append_byte(&raw, CURSOR_VERSION);
 	if (status == KV_OK)
-		status = buf_append_slice(&raw, cursor->key);
+		status = buf_append_fixed64(&raw, check_of(range, key));
+	if (status == KV_OK)
+		status = buf_append_slice(&raw, key);
 	if (status == KV_OK)
 		status = buf_reserve(to, base64_encoded_size(raw.len));
-	if (status != KV_OK)
-		goto out;
-	raw.data[0] = CURSOR_VERSION;
-	raw.data[1] = flags;
-	put_fixed64(raw.data + 2, check_of(range, flags, cursor->key));
-	to->len += base64_encode(to->data + to->len, buf_slice(&raw), BASE64_URL);
-out:
+	if (status == KV_OK)
+		to->len += base64_encode(to->data + to->len, buf_slice(&raw), BASE64_URL);
 	buf_free(&raw);
 	return status;
 }
 
 kv_status cursor_decode(struct slice text, const struct cursor_range *range, struct buf *storage,
-	struct cursor *ret)
+	struct slice *ret_key)
 {
 	struct slice key;
 	size_t len;
@@ -56,14 +51,13 @@ kv_status cursor_decode(struct slice text, const struct cursor_range *range, str
 	status = buf_reserve(storage, text.len / 4 * 3 + 2);
 	if (status != KV_OK)
 		return status;
-	if (!base64_decode_url(storage->data, text, &len) || len < CURSOR_HEADER)
+	if (!base64_decode_url(storage->data, text, &len) || len < CURSOR_HEADER ||
+		storage->data[0] != CURSOR_VERSION)
 		return KV_INVALID;
 	key = slice_of(storage->data + CURSOR_HEADER, len - CURSOR_HEADER);
-	if (storage->data[0] != CURSOR_VERSION || (storage->data[1] & ~CURSOR_INCLUSIVE) != 0 ||
-		get_fixed64(storage->data + 2) != check_of(range, storage->data[1], key))
+	if (get_fixed64(storage->data + 1) != check_of(range, key))
 		return KV_INVALID;
 	storage->len = len;
-	ret->key = key;
-	ret->inclusive = (storage->data[1] & CURSOR_INCLUSIVE) != 0;
+	*ret_key = key;
 	return KV_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the next page of a range begins, as an opaque text (base64url):
- *   cursor = version(1 byte = 1) flags(1 byte) check(8 bytes) key
+ *   cursor = version(1 byte = 1) check(8 bytes) key        the key is the first one that was not delivered
  * `check` is a checksum over all the rest and the range that the page was asked for: a cursor that was changed, or is used
  * with other parameters, is refused instead of silently leading elsewhere.
  */
@@ -15,15 +15,11 @@ struct cursor_range {
 	bool reverse;
 };
 
-struct cursor {
-	struct slice key; /* when decoded: lies in the buffer of cursor_decode() */
-	bool inclusive;   /* the page begins with the key itself, not with the one after it */
-};
+/* Appends the text. */
+kv_status cursor_encode(struct slice key, const struct cursor_range *range, struct buf *to);
 
-kv_status cursor_encode(const struct cursor *cursor, const struct cursor_range *range, struct buf *to);
-
-/* KV_INVALID when it is no cursor of this range. `storage` holds the key afterwards. */
+/* KV_INVALID when it is no cursor of this range. The key lies in `storage`. */
 kv_status cursor_decode(struct slice text, const struct cursor_range *range, struct buf *storage,
-	struct cursor *ret);
+	struct slice *ret_key);
 
 #endif

@@ -5,8 +5,11 @@ libkvhttp_a_SOURCES = \
 	src/http/api.h \
 	src/http/api_health.c \
 	src/http/api_kv.c \
+	src/http/api_metrics.c \
+	src/http/api_scan.c \
 	src/http/api_shutdown.c \
 	src/http/api_simple.c \
+	src/http/api_stats.c \
 	src/http/base64.c src/http/base64.h \
 	src/http/condition.c src/http/condition.h \
 	src/http/connection.c src/http/connection.h \

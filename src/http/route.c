@@ -17,8 +17,11 @@ static const struct route routes[] = {
 	{ "/v1/kv/", HTTP_GET | HTTP_HEAD, METRICS_GET, ROUTE_BODY_NONE, api_kv_get },
 	{ "/v1/kv/", HTTP_PUT, METRICS_SET, ROUTE_BODY_VALUE, api_kv_put },
 	{ "/v1/kv/", HTTP_DELETE, METRICS_DELETE, ROUTE_BODY_NONE, api_kv_delete },
+	{ "/v1/kv", HTTP_GET | HTTP_HEAD, METRICS_SCAN, ROUTE_BODY_NONE, api_scan },
 	{ "/healthz", HTTP_GET | HTTP_HEAD, METRICS_ADMIN, ROUTE_BODY_NONE, api_health_live },
 	{ "/readyz", HTTP_GET | HTTP_HEAD, METRICS_ADMIN, ROUTE_BODY_NONE, api_health_ready },
+	{ "/metrics", HTTP_GET | HTTP_HEAD, METRICS_ADMIN, ROUTE_BODY_NONE, api_metrics },
+	{ "/v1/stats", HTTP_GET | HTTP_HEAD, METRICS_ADMIN, ROUTE_BODY_NONE, api_stats },
 	{ "/shutdown", HTTP_GET | HTTP_POST, METRICS_ADMIN, ROUTE_BODY_NONE, api_shutdown },
 };
 
