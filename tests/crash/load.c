@@ -185,7 +185,8 @@ static void build_put(struct worker *worker, struct httpclient_request *ret)
 	worker->tells_new = form == 0;
 	ret->method = form == 2 ? "POST" : "PUT";
 	start_target(load, form == 0 ? "/v1/kv/" : "/set?key=", worker->key);
-	ret->has_body = form != 2 || load->value.len > 2000;
+	/* /set takes an empty body for a forgotten value */
+	ret->has_body = form == 0 || (load->value.len > 0 && (form == 1 || load->value.len > 2000));
 	ret->body = buf_slice(&load->value);
 	if (!ret->has_body) {
 		must(buf_append_slice(&load->target, slice_of_string("&value=")));
