@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The limit that kvstored's speed is measured against: libmicrohttpd alone, with the flags, pool and memory of http/server.c,
- * answering 100 constant bytes to everything.   bare_mhd PORT [THREADS]
+ * answering a constant: 100 bytes to GET, "OK" to everything else.   bare_mhd PORT [THREADS]
  */
 #include <microhttpd.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct MHD_Response *response;
+static struct MHD_Response *value_response, *ok_response;
 
 static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url,
 	const char *method, const char *version, const char *data, size_t *size, void **context)
@@ -19,7 +19,6 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const ch
 
 	(void)arg;
 	(void)url;
-	(void)method;
 	(void)version;
 	(void)data;
 	if (!*context) {
@@ -30,12 +29,12 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const ch
 		*size = 0;
 		return MHD_YES;
 	}
-	return MHD_queue_response(mhd, 200, response);
+	return MHD_queue_response(mhd, 200, strcmp(method, "GET") == 0 ? value_response : ok_response);
 }
 
 int main(int argc, char **argv)
 {
-	static char value[100];
+	static char value[100], ok[] = "OK\n";
 	struct MHD_Daemon *daemon;
 	int port = argc > 1 ? atoi(argv[1]) : 8079;
 	int threads = argc > 2 ? atoi(argv[2]) : (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -45,10 +44,12 @@ int main(int argc, char **argv)
 	};
 
 	memset(value, 'x', sizeof value);
-	response = MHD_create_response_from_buffer(sizeof value, value, MHD_RESPMEM_PERSISTENT);
-	if (!response)
+	value_response = MHD_create_response_from_buffer(sizeof value, value, MHD_RESPMEM_PERSISTENT);
+	ok_response = MHD_create_response_from_buffer(3, ok, MHD_RESPMEM_PERSISTENT);
+	if (!value_response || !ok_response)
 		return EXIT_FAILURE;
-	MHD_add_response_header(response, "Content-Type", "application/octet-stream");
+	MHD_add_response_header(value_response, "Content-Type", "application/octet-stream");
+	MHD_add_response_header(ok_response, "Content-Type", "text/plain; charset=utf-8");
 	daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC,
 		(uint16_t)port, NULL, NULL, on_access, NULL,
 		MHD_OPTION_CONNECTION_LIMIT, 1024u,

@@ -1,12 +1,13 @@
 # The kill -9 test. CYCLES=n sets how many; check-crash-long also asserts the time of a restart.
 CRASH_LIBS = tests/support/libsupport.a $(BASE_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)
-check_PROGRAMS += tests/crash/crash_client tests/crash/test_oracle
-TESTS += tests/crash/test_oracle
+check_PROGRAMS += tests/crash/crash_client tests/crash/test_oracle tests/crash/test_httpclient
+TESTS += tests/crash/test_oracle tests/crash/test_httpclient
 tests_crash_crash_client_SOURCES = tests/crash/crash_client.c tests/crash/load.c tests/crash/load.h \
 	tests/crash/oracle.c tests/crash/oracle.h
 tests_crash_crash_client_LDADD = $(CRASH_LIBS)
 tests_crash_test_oracle_SOURCES = tests/crash/test_oracle.c tests/crash/oracle.c
 tests_crash_test_oracle_LDADD = $(CRASH_LIBS)
+tests_crash_test_httpclient_LDADD = $(CRASH_LIBS)
 
 check-crash-long: all tests/crash/crash_client$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) CYCLES=$${CYCLES:-20000} RESTART_MS=2000 tests/crash/crash_client
