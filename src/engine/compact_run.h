@@ -2,9 +2,9 @@
 /*
  * The mechanism of flush and compaction: reads a sorted stream of entries, drops what nobody can see any more, writes tables.
  *
- * What may go: an older version of a key when no snapshot lies between it and the next newer one; a tombstone or an
- * expired value when, in addition, no snapshot older than it exists and no older version of its key can lie below the
- * output.
+ * What may go (compact_filter.h): an older version of a key when no snapshot lies between it and the next newer one; a
+ * tombstone or an expired value when no snapshot older than it exists and no older version of its key can lie below the
+ * output. An expired value that has to stay becomes a tombstone.
  */
 #ifndef KV_ENGINE_COMPACT_RUN_H
 #define KV_ENGINE_COMPACT_RUN_H
@@ -23,7 +23,8 @@ struct compact_run {
 	/* May an older version of `key` lie below the output level? NULL: yes always. */
 	bool (*may_be_below)(void *arg, struct slice key);
 	uint64_t (*new_file_number)(void *arg);
-	/* After each `bytes` (about 64 KiB) written: may wait (rate limit); KV_BUSY stops the run (shutdown). NULL: none. */
+	/* Called after each 64 KiB or so read; `bytes` were written since the last call (0 when all was dropped). May wait (rate limit);
+	 * any failure, e.g. KV_BUSY at shutdown, stops the run and is its result. NULL: none. */
 	kv_status (*pace)(void *arg, uint64_t bytes);
 	void *arg;
 };
