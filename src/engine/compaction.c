@@ -51,6 +51,8 @@ static struct pick_table describe_table(const struct table *table)
 		.bytes = meta->file_bytes,
 		.entries = meta->entries,
 		.tombstones = meta->tombstones,
+		.first_sequence = meta->first_sequence,
+		.last_sequence = meta->last_sequence,
 		.oldest_expiry_unix_ms = meta->oldest_expiry_unix_ms,
 		.smallest = buf_slice(&meta->smallest),
 		.largest = buf_slice(&meta->largest),
@@ -99,14 +101,34 @@ static kv_status picture_take(struct engine *engine, struct picture *picture)
 	return status;
 }
 
+static uint64_t oldest_snapshot(struct engine *engine)
+{
+	const struct engine_snapshot *first;
+	uint64_t ret = UINT64_MAX;
+
+	pthread_mutex_lock(&engine->snapshot_mu);
+	first = engine->snapshots.next;
+	if (first != &engine->snapshots)
+		ret = first->sequence;
+	pthread_mutex_unlock(&engine->snapshot_mu);
+	return ret;
+}
+
 static struct pick_options pick_options(struct engine *engine)
 {
-	return (struct pick_options){
+	struct pick_options options = {
 		.level0_threshold = atomic_load(&engine->compaction_threshold),
 		.base_bytes = BASE_TABLES * engine->options.table_bytes,
+		.table_bytes = engine->options.table_bytes,
 		.level_factor = LEVEL_FACTOR,
 		.now_unix_ms = clock_wall_ms(),
+		.oldest_snapshot = oldest_snapshot(engine),
 	};
+
+	pthread_mutex_lock(&engine->background.mu);
+	options.manual_sequence = engine->background.manual_sequence;
+	pthread_mutex_unlock(&engine->background.mu);
+	return options;
 }
 
 /* ---- one compaction ---- */
@@ -408,13 +430,13 @@ static void job_end(struct job *job, kv_status status)
 	picture_free(&job->picture);
 }
 
-/* One compaction. KV_NOT_FOUND: nothing to do. */
+/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY (manual only): there is, but busy tables stand in the way. */
 static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
 {
 	struct job job;
 	kv_status status = job_take(engine, manual, &job);
 
-	if (status == KV_NOT_FOUND)
+	if (status == KV_NOT_FOUND || status == KV_BUSY)
 		return status;
 	if (status != KV_OK)
 		return kv_error_set(err, status, "out of memory for a compaction");
@@ -450,8 +472,11 @@ static bool manual_step(struct engine *engine)
 	status = compact_once(engine, true, &err);
 
 	pthread_mutex_lock(&background->mu);
-	/* with other compactions under way "nothing to do" may only mean that all is busy */
-	done = status != KV_OK && !(status == KV_NOT_FOUND && background->running > 0);
+	/* with other compactions under way "nothing to do" may only mean that all is busy; without any, only damaged
+	 * tables are still marked as busy */
+	done = status != KV_OK && !((status == KV_NOT_FOUND || status == KV_BUSY) && background->running > 0);
+	if (done && status == KV_BUSY && !background->stop)
+		status = kv_error_set(&err, KV_CORRUPT, "damaged tables cannot be compacted");
 	if (done) {
 		background->manual_done = serving;
 		background->manual_status = status == KV_NOT_FOUND ? KV_OK : status;
@@ -508,6 +533,7 @@ kv_status compaction_run_all(struct engine *engine, struct kv_error *err)
 
 	pthread_mutex_lock(&background->mu);
 	mine = ++background->manual_wanted;
+	background->manual_sequence = engine_visible(engine);
 	background->compact_kicked = true;
 	pthread_cond_broadcast(&background->compact_wake);
 	while (!background->stop && background->manual_done < mine)

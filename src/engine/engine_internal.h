@@ -65,6 +65,7 @@ struct background {
 	bool compact_kicked;
 	uint64_t manual_wanted;      /* calls of engine_compact: a running number */
 	uint64_t manual_done;
+	uint64_t manual_sequence;    /* the youngest call concerns entries up to here */
 	kv_status manual_status;
 	struct kv_error manual_error;
 	uint64_t busy[ENGINE_BUSY_TABLES_MAX]; /* inputs of compactions under way, and damaged tables */

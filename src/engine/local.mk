@@ -43,3 +43,6 @@ libkvengine_a_SOURCES += src/engine/table_cache.c src/engine/table_cache.h
 libkvengine_a_SOURCES += src/engine/art.c src/engine/art_iter.c src/engine/art_node.c src/engine/art.h src/engine/art_node.h
 libkvengine_a_SOURCES += src/engine/memtable.c src/engine/memtable_iter.c src/engine/memtable_version.c
 libkvengine_a_SOURCES += src/engine/memtable.h src/engine/memtable_iter.h src/engine/memtable_version.h
+libkvengine_a_SOURCES += src/engine/compact_pick.c src/engine/compact_pick.h
+libkvengine_a_SOURCES += src/engine/compact_filter.c src/engine/compact_filter.h
+libkvengine_a_SOURCES += src/engine/compact_run.c src/engine/compact_run.h

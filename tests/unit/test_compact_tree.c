@@ -663,7 +663,7 @@ START_TEST(every_snapshot_and_the_newest_state_read_what_was_written)
 {
 	uint64_t seed = runner_seed();
 
-	for (unsigned round = 0; round < 120; round++) {
+	for (unsigned round = 0; round < 60; round++) {
 		begin_sim(seed + round * 7919, 5 + (uint32_t)(seed + round) % 150, 1 + round % 7);
 		for (unsigned step = 0; step < 2500; step++) {
 			random_step(1 + round % 8, 1 + round % JOBS_MAX);
@@ -691,7 +691,7 @@ START_TEST(thousands_of_tables_settle_within_their_targets)
 	uint64_t seed = runner_seed();
 	uint64_t moves = 0, reasons[PICK_MANUAL + 1] = { 0 };
 
-	for (unsigned round = 0; round < 6; round++) {
+	for (unsigned round = 0; round < 3; round++) {
 		begin_sim(seed + round, KEYS_MAX, 2 + round % 3);
 		for (unsigned step = 0; step < 12000; step++) {
 			write_version();
