@@ -69,3 +69,7 @@ tests_unit_test_compact_filter_LDADD = $(ENGINE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_compact_tree
 TESTS += tests/unit/test_compact_tree
 tests_unit_test_compact_tree_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_manifest
+TESTS += tests/unit/test_manifest
+tests_unit_test_manifest_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_manifest_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
