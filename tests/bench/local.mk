@@ -20,3 +20,10 @@ bench-http: all tests/bench/bare_mhd$(EXEEXT) tests/bench/preload$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) bash $(srcdir)/tests/bench/bench_http.sh
 
 .PHONY: bench-http
+EXTRA_PROGRAMS += tests/bench/bench_wal
+tests_bench_bench_wal_LDADD = tests/support/libsupport.a $(ENGINE_LIBS) $(CHECK_LIBS)
+
+bench-wal: tests/bench/bench_wal$(EXEEXT)
+	tests/bench/bench_wal$(EXEEXT)
+
+.PHONY: bench-wal
