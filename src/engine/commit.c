@@ -118,8 +118,7 @@ static kv_status make_durable(struct engine *engine, const struct group *group)
 
 static void apply(struct engine *engine, const struct group *group)
 {
-	/* only the leader replaces the active memtable, so it needs no section to look at it */
-	struct memtable *memtable = views_peek(&engine->views)->active;
+	struct memtable *memtable = engine->commit.active;
 	bool was_empty = memtable_entries(memtable) == 0;
 	struct entry entry;
 
@@ -158,9 +157,8 @@ static void count_group(struct engine *engine, const struct group *group)
 
 static void commit_group(struct engine *engine, struct group *group)
 {
-	struct memtable *memtable = views_peek(&engine->views)->active;
-	kv_status status = memtable_reserve(memtable, group->operations, group->key_bytes,
-		group->value_bytes);
+	kv_status status = memtable_reserve(engine->commit.active, group->operations,
+		group->key_bytes, group->value_bytes);
 
 	if (status == KV_OK)
 		status = make_durable(engine, group);
@@ -426,6 +424,7 @@ void commit_destroy(struct engine *engine)
 	struct commit *commit = &engine->commit;
 
 	commit->wal = wal_writer_close(commit->wal);
+	memtable_unref(commit->active);
 	commit->overlay = overlay_free(commit->overlay);
 	free(commit->pieces);
 	pthread_mutex_destroy(&commit->mu);

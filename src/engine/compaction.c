@@ -103,19 +103,18 @@ static kv_status picture_take(struct engine *engine, struct picture *picture)
 
 static uint64_t oldest_snapshot(struct engine *engine)
 {
-	const struct engine_snapshot *first;
-	uint64_t ret = UINT64_MAX;
+	uint64_t oldest = UINT64_MAX;
 
 	pthread_mutex_lock(&engine->snapshot_mu);
-	first = engine->snapshots.next;
-	if (first != &engine->snapshots)
-		ret = first->sequence;
+	if (engine->snapshots.next != &engine->snapshots)
+		oldest = engine->snapshots.next->sequence;
 	pthread_mutex_unlock(&engine->snapshot_mu);
-	return ret;
+	return oldest;
 }
 
-static struct pick_options pick_options(struct engine *engine)
+static struct pick_options pick_options(struct engine *engine, bool manual)
 {
+	struct background *background = &engine->background;
 	struct pick_options options = {
 		.level0_threshold = atomic_load(&engine->compaction_threshold),
 		.base_bytes = BASE_TABLES * engine->options.table_bytes,
@@ -123,11 +122,15 @@ static struct pick_options pick_options(struct engine *engine)
 		.level_factor = LEVEL_FACTOR,
 		.now_unix_ms = clock_wall_ms(),
 		.oldest_snapshot = oldest_snapshot(engine),
+		.manual_sequence = UINT64_MAX,
 	};
 
-	pthread_mutex_lock(&engine->background.mu);
-	options.manual_sequence = engine->background.manual_sequence;
-	pthread_mutex_unlock(&engine->background.mu);
+	if (manual) {
+		pthread_mutex_lock(&background->mu);
+		options.manual_sequence = background->manual_sequence;
+		options.now_unix_ms = background->manual_unix_ms;
+		pthread_mutex_unlock(&background->mu);
+	}
 	return options;
 }
 
@@ -386,7 +389,7 @@ static void move_cursor_locked(struct background *background, const struct job *
 static kv_status job_take(struct engine *engine, bool manual, struct job *job)
 {
 	struct background *background = &engine->background;
-	struct pick_options options = pick_options(engine);
+	struct pick_options options = pick_options(engine, manual);
 	kv_status status;
 
 	*job = (struct job){ .engine = engine };
@@ -399,7 +402,7 @@ static kv_status job_take(struct engine *engine, bool manual, struct job *job)
 	if (status == KV_OK) {
 		pthread_mutex_lock(&background->mu);
 		if (!mark_busy_locked(background, &job->pick))
-			status = KV_NOT_FOUND;
+			status = KV_BUSY;
 		else
 			background->running++;
 		pthread_mutex_unlock(&background->mu);
@@ -423,6 +426,10 @@ static void job_end(struct job *job, kv_status status)
 	if (status == KV_OK)
 		move_cursor_locked(background, job);
 	background->running--;
+	if (status == KV_OK) { /* what was in its way may go on */
+		background->compact_kicked = true;
+		pthread_cond_broadcast(&background->compact_wake);
+	}
 	pthread_mutex_unlock(&background->mu);
 	free(job->inputs[0]);
 	free(job->inputs[1]);
@@ -430,7 +437,7 @@ static void job_end(struct job *job, kv_status status)
 	picture_free(&job->picture);
 }
 
-/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY (manual only): there is, but busy tables stand in the way. */
+/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. */
 static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
 {
 	struct job job;
@@ -472,15 +479,15 @@ static bool manual_step(struct engine *engine)
 	status = compact_once(engine, true, &err);
 
 	pthread_mutex_lock(&background->mu);
-	/* with other compactions under way "nothing to do" may only mean that all is busy; without any, only damaged
-	 * tables are still marked as busy */
-	done = status != KV_OK && !((status == KV_NOT_FOUND || status == KV_BUSY) && background->running > 0);
-	if (done && status == KV_BUSY && !background->stop)
-		status = kv_error_set(&err, KV_CORRUPT, "damaged tables cannot be compacted");
+	/* busy: another compaction is in the way, and kicks when it is done; or a damaged table is */
+	done = status != KV_OK && !(status == KV_BUSY && background->running > 0);
 	if (done) {
 		background->manual_done = serving;
 		background->manual_status = status == KV_NOT_FOUND ? KV_OK : status;
 		background->manual_error = err;
+		if (status == KV_BUSY && !background->stop)
+			background->manual_status = kv_error_set(&background->manual_error,
+				KV_CORRUPT, "a damaged table cannot be compacted");
 	}
 	pthread_mutex_unlock(&background->mu);
 	if (done)
@@ -500,7 +507,7 @@ static uint64_t work(struct engine *engine, bool manual)
 	status = compact_once(engine, false, &err);
 	if (status == KV_OK)
 		return 0;
-	return clock_monotonic_us() + (status == KV_NOT_FOUND ? LOOK_US : RETRY_US);
+	return clock_monotonic_us() + (status == KV_NOT_FOUND || status == KV_BUSY ? LOOK_US : RETRY_US);
 }
 
 void *compaction_thread(void *arg)
@@ -534,6 +541,7 @@ kv_status compaction_run_all(struct engine *engine, struct kv_error *err)
 	pthread_mutex_lock(&background->mu);
 	mine = ++background->manual_wanted;
 	background->manual_sequence = engine_visible(engine);
+	background->manual_unix_ms = clock_wall_ms();
 	background->compact_kicked = true;
 	pthread_cond_broadcast(&background->compact_wake);
 	while (!background->stop && background->manual_done < mine)

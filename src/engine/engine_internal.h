@@ -42,6 +42,7 @@ struct commit {
 	bool stop;
 
 	struct wal_writer *wal;    /* the leader only */
+	struct memtable *active;   /* the leader only; a reference: the view that holds it may be replaced */
 	uint64_t last_sequence;    /* the leader only */
 	struct slice *pieces;      /* the leader only, as the next */
 	size_t pieces_capacity;
@@ -65,7 +66,8 @@ struct background {
 	bool compact_kicked;
 	uint64_t manual_wanted;      /* calls of engine_compact: a running number */
 	uint64_t manual_done;
-	uint64_t manual_sequence;    /* the youngest call concerns entries up to here */
+	uint64_t manual_sequence;    /* what engine_compact() covers: the last sequence when it was called, */
+	uint64_t manual_unix_ms;     /* ... and what had expired by then */
 	kv_status manual_status;
 	struct kv_error manual_error;
 	uint64_t busy[ENGINE_BUSY_TABLES_MAX]; /* inputs of compactions under way, and damaged tables */

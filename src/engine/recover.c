@@ -216,6 +216,8 @@ static kv_status load_view(struct recovery *recovery, struct kv_error *err)
 	}
 	if (status == KV_OK)
 		view = view_new(active, replay->memtables, replay->count, levels);
+	if (view)
+		recovery->engine->commit.active = memtable_ref(active);
 	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
 		view_level_unref(levels[n]);
 	memtable_unref(active);

@@ -7,6 +7,7 @@
  * segments. The old segment is synced before the new one is begun, and the new header says where the old one ends.
  */
 #include "base/clock.h"
+#include "base/rcu.h"
 #include "engine/engine_internal.h"
 
 enum {
@@ -45,6 +46,8 @@ static kv_status switch_to(struct engine *engine, struct memtable *fresh, uint64
 	}
 	commit->wal = next;
 	wal_writer_close(old);
+	memtable_unref(commit->active);
+	commit->active = memtable_ref(fresh);
 	background_kick_flush(engine);
 	return KV_OK;
 }
@@ -55,7 +58,7 @@ kv_status rotate_now(struct engine *engine)
 	struct memtable *fresh;
 	kv_status status;
 
-	if (memtable_entries(views_peek(&engine->views)->active) == 0)
+	if (memtable_entries(engine->commit.active) == 0)
 		return KV_OK;
 	if (number == 0) {
 		background_kick_flush(engine);
@@ -72,7 +75,7 @@ kv_status rotate_now(struct engine *engine)
 
 static bool is_full(struct engine *engine, uint64_t bytes)
 {
-	struct memtable *active = views_peek(&engine->views)->active;
+	struct memtable *active = engine->commit.active;
 	uint64_t wal_end = wal_writer_end(engine->commit.wal);
 
 	if (memtable_entries(active) == 0)
@@ -91,6 +94,23 @@ static kv_status wait_for_progress(struct engine *engine, uint64_t seen, uint64_
 	return in_time ? health_write_status(&engine->health) : KV_BUSY;
 }
 
+struct backlog {
+	size_t frozen; /* memtables */
+	size_t level0; /* tables */
+};
+
+static struct backlog backlog_of(struct engine *engine)
+{
+	struct backlog backlog;
+	struct view *view;
+
+	rcu_enter();
+	view = views_peek(&engine->views);
+	backlog = (struct backlog){ view->frozen_count, view->levels[0]->count };
+	rcu_leave();
+	return backlog;
+}
+
 static kv_status freeze_when_full(struct engine *engine, uint64_t bytes)
 {
 	uint64_t deadline = clock_monotonic_us() + ROOM_TIMEOUT_US;
@@ -99,7 +119,7 @@ static kv_status freeze_when_full(struct engine *engine, uint64_t bytes)
 	while (status == KV_OK && is_full(engine, bytes)) {
 		uint64_t seen = background_progress_count(engine);
 
-		if (views_peek(&engine->views)->frozen_count < ENGINE_FROZEN_MAX) {
+		if (backlog_of(engine).frozen < ENGINE_FROZEN_MAX) {
 			status = rotate_now(engine);
 			if (status != KV_BUSY)
 				break;
@@ -107,15 +127,6 @@ static kv_status freeze_when_full(struct engine *engine, uint64_t bytes)
 		status = wait_for_progress(engine, seen, deadline);
 	}
 	return status;
-}
-
-static size_t level0_tables(struct engine *engine)
-{
-	struct view *view = views_acquire(&engine->views);
-	size_t count = view->levels[0]->count;
-
-	view_unref(view);
-	return count;
 }
 
 /* A delay is a wait for the debt to be paid, cut short when it is. */
@@ -126,7 +137,7 @@ static kv_status delay_by_debt(struct engine *engine, uint64_t bytes)
 
 	while (status == KV_OK) {
 		uint64_t seen = background_progress_count(engine);
-		uint64_t delay = throttle_delay_us(level0_tables(engine),
+		uint64_t delay = throttle_delay_us(backlog_of(engine).level0,
 			atomic_load_explicit(&engine->compaction_threshold, memory_order_relaxed),
 			bytes);
 
