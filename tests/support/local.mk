@@ -17,3 +17,4 @@ tests_support_libsupport_a_SOURCES += tests/support/sst_model.c tests/support/ss
 check_LIBRARIES += tests/support/libfakestore.a
 tests_support_libfakestore_a_SOURCES = tests/support/fake_store.c tests/support/fake_store.h
 tests_support_libsupport_a_SOURCES += tests/support/wal_log.c tests/support/wal_log.h
+tests_support_libsupport_a_SOURCES += tests/support/small_store.c tests/support/small_store.h

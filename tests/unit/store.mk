@@ -1,3 +1,9 @@
 # unit tests of src/store: check_PROGRAMS += and TESTS += tests/unit/test_NAME
 check_PROGRAMS += tests/unit/test_store
 TESTS += tests/unit/test_store
+check_PROGRAMS += tests/unit/test_recover
+TESTS += tests/unit/test_recover
+tests_unit_test_recover_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_commit
+TESTS += tests/unit/test_commit
+tests_unit_test_commit_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)

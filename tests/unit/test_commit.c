@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The write path under faults: what each writer is told, what readers see, and what the store does afterwards. */
+#include "base/clock.h"
+#include "support/fault_alloc.h"
+#include "support/runner.h"
+#include "support/small_store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+static struct small_store small;
+
+static void setup(void)
+{
+	small_store_init(&small);
+	small_store_open(&small);
+}
+
+static void teardown(void)
+{
+	small_store_done(&small);
+}
+
+static enum store_state state_of_store(char *reason, size_t size)
+{
+	return store_get_state(small.store, reason, size);
+}
+
+static void expect_state(enum store_state state)
+{
+	char reason[512];
+
+	ck_assert_int_eq(state_of_store(reason, sizeof reason), state);
+}
+
+/* Only operations on the WAL are to fail: the flush thread makes a segment ahead meanwhile. */
+static void let_log_settle(void)
+{
+	ck_assert_int_eq(small_put(&small, "settled", "1"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	ck_assert_int_eq(small_put(&small, "settled", "2"), KV_OK);
+	while (small_count(&small, ".wal") < 2)
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+}
+
+START_TEST(a_failed_sync_is_told_never_tried_again_and_stops_writes)
+{
+	char reason[512];
+	uint64_t syncs;
+
+	let_log_settle();
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC,
+		.name_part = ".wal", .nth = 1, .errnum = EIO });
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_UNCERTAIN);
+	syncs = fault_fs_count(small.disk.fault, FAULT_FDATASYNC);
+	ck_assert_int_eq(state_of_store(reason, sizeof reason), STORE_FAILED);
+	ck_assert_ptr_nonnull(strstr(reason, ".wal"));
+	ck_assert_int_eq(small_put(&small, "a", "2"), KV_IO);
+	ck_assert_int_eq(small_put(&small, "b", "2"), KV_IO);
+	ck_assert_uint_eq(fault_fs_count(small.disk.fault, FAULT_FDATASYNC), syncs);
+	small_expect(&small, "a", NULL); /* never visible: a crash could take it back */
+	small_expect(&small, "settled", "2");
+
+	/* a restart fixes the outcome, one way or the other, and writes go on */
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "settled", "2");
+	ck_assert_int_eq(small_put(&small, "a", "3"), KV_OK);
+	small_expect(&small, "a", "3");
+}
+END_TEST
+
+START_TEST(a_failed_append_stops_writes)
+{
+	let_log_settle();
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".wal", .nth = 1, .errnum = EIO, .torn_bytes = 20 });
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_UNCERTAIN);
+	expect_state(STORE_FAILED);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_IO);
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "settled", "2");
+	small_expect(&small, "a", NULL);
+}
+END_TEST
+
+START_TEST(a_full_disk_refuses_the_write_and_heals_by_itself)
+{
+	uint64_t deadline = clock_monotonic_us() + 30 * 1000000;
+	kv_status status;
+
+	let_log_settle();
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".wal", .nth = 1, .errnum = ENOSPC, .torn_bytes = 20 });
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_NO_SPACE);
+	small_expect(&small, "a", NULL);
+	small_expect(&small, "settled", "2");
+	do
+		status = small_put(&small, "a", "2"); /* the flush thread looks once a second */
+	while (status == KV_NO_SPACE && clock_monotonic_us() < deadline);
+	ck_assert_int_eq(status, KV_OK);
+	expect_state(STORE_HEALTHY);
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "a", "2");
+}
+END_TEST
+
+/* ---- groups ---- */
+
+enum { WRITERS = 32 };
+
+struct writers {
+	sem_t done;
+	_Atomic unsigned ok, uncertain, io;
+};
+
+static void count_status(struct store_batch *batch, kv_status status, void *arg)
+{
+	struct writers *writers = arg;
+
+	store_batch_free(batch);
+	if (status == KV_OK)
+		writers->ok++;
+	else if (status == KV_UNCERTAIN)
+		writers->uncertain++;
+	else if (status == KV_IO)
+		writers->io++;
+	sem_post(&writers->done);
+}
+
+static void submit(struct writers *writers, unsigned i)
+{
+	struct store_batch *batch = store_batch_new(small.store);
+	char key[32];
+
+	snprintf(key, sizeof key, "w%u", i);
+	ck_assert_int_eq(store_batch_put(batch, slice_of_string(key), slice_of_string("v"), 0, NULL),
+		KV_OK);
+	store_submit(small.store, batch, count_status, writers);
+}
+
+/* Holds the first sync of a segment until the test has submitted all writes. */
+struct gate {
+	sem_t reached, open;
+	_Atomic bool armed;
+};
+
+static void wait_at_gate(void *arg, enum fault_op op, const char *name)
+{
+	struct gate *gate = arg;
+
+	if (op != FAULT_FDATASYNC || !strstr(name, ".wal") ||
+		!atomic_exchange(&gate->armed, false))
+		return;
+	sem_post(&gate->reached);
+	while (sem_wait(&gate->open) != 0)
+		;
+}
+
+static void await(sem_t *sem)
+{
+	while (sem_wait(sem) != 0)
+		;
+}
+
+START_TEST(the_followers_of_a_failed_group_are_all_told)
+{
+	struct writers writers = { .ok = 0 };
+	struct gate gate = { .armed = true };
+
+	let_log_settle();
+	sem_init(&writers.done, 0, 0);
+	sem_init(&gate.reached, 0, 0);
+	sem_init(&gate.open, 0, 0);
+	fault_fs_hook(small.disk.fault, wait_at_gate, &gate);
+	submit(&writers, 0); /* its sync waits at the gate ... */
+	await(&gate.reached);
+	for (unsigned i = 1; i <= WRITERS; i++)
+		submit(&writers, i); /* ... so that these are one group */
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC,
+		.name_part = ".wal", .nth = 1, .errnum = EIO });
+	sem_post(&gate.open);
+	for (unsigned i = 0; i <= WRITERS; i++)
+		await(&writers.done);
+	/* the one at the gate had its fault rule checked after the hook: it is the failed one, or the group is */
+	ck_assert_uint_eq(writers.ok + writers.uncertain + writers.io, WRITERS + 1);
+	ck_assert_uint_ge(writers.uncertain, 1);
+	ck_assert_uint_eq(writers.ok, 0);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	for (unsigned i = 0; i <= WRITERS; i++) {
+		char key[32];
+
+		snprintf(key, sizeof key, "w%u", i);
+		small_expect(&small, key, NULL);
+	}
+}
+END_TEST
+
+START_TEST(nothing_is_visible_before_it_is_durable)
+{
+	struct writers writers = { .ok = 0 };
+	struct gate gate = { .armed = true };
+
+	let_log_settle();
+	sem_init(&writers.done, 0, 0);
+	sem_init(&gate.reached, 0, 0);
+	sem_init(&gate.open, 0, 0);
+	fault_fs_hook(small.disk.fault, wait_at_gate, &gate);
+	submit(&writers, 0);
+	await(&gate.reached);
+	small_expect(&small, "w0", NULL);
+	sem_post(&gate.open);
+	await(&writers.done);
+	small_expect(&small, "w0", "v");
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+}
+END_TEST
+
+START_TEST(writes_that_wait_become_one_group)
+{
+	struct writers writers = { .ok = 0 };
+	struct gate gate = { .armed = true };
+	struct store_stats before, after;
+
+	let_log_settle();
+	sem_init(&writers.done, 0, 0);
+	sem_init(&gate.reached, 0, 0);
+	sem_init(&gate.open, 0, 0);
+	store_get_stats(small.store, &before);
+	fault_fs_hook(small.disk.fault, wait_at_gate, &gate);
+	submit(&writers, 0);
+	await(&gate.reached);
+	for (unsigned i = 1; i <= WRITERS; i++)
+		submit(&writers, i);
+	sem_post(&gate.open);
+	for (unsigned i = 0; i <= WRITERS; i++)
+		await(&writers.done);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	store_get_stats(small.store, &after);
+	ck_assert_uint_eq(writers.ok, WRITERS + 1);
+	ck_assert_uint_eq(after.commit_groups - before.commit_groups, 2);
+	ck_assert_uint_eq(after.commit_syncs - before.commit_syncs, 2);
+}
+END_TEST
+
+START_TEST(durability_os_needs_no_sync_and_a_write_may_ask_for_its_own)
+{
+	struct store_batch *batch;
+	struct store_stats before, after;
+
+	small_store_crash(&small);
+	small.options.durability = STORE_DURABLE_OS;
+	small_store_open(&small);
+	store_get_stats(small.store, &before);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	store_get_stats(small.store, &after);
+	ck_assert_uint_eq(after.commit_syncs, before.commit_syncs);
+	batch = store_batch_new(small.store);
+	store_batch_set_durability(batch, STORE_DURABLE_COMMIT);
+	ck_assert_int_eq(store_batch_put(batch, slice_of_string("b"), slice_of_string("1"), 0, NULL),
+		KV_OK);
+	ck_assert_int_eq(store_write(small.store, batch), KV_OK);
+	store_batch_free(batch);
+	store_get_stats(small.store, &after);
+	ck_assert_uint_eq(after.commit_syncs, before.commit_syncs + 1);
+}
+END_TEST
+
+START_TEST(every_failing_allocation_of_a_write_leaves_all_or_nothing)
+{
+	for (uint64_t nth = 1;; nth++) {
+		uint64_t failed;
+		kv_status status;
+		char key[32];
+
+		snprintf(key, sizeof key, "key%u", (unsigned)nth);
+		fault_alloc_fail(nth, false);
+		status = small_put(&small, key, "1");
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+		if (status == KV_OK)
+			small_expect(&small, key, "1");
+		else {
+			ck_assert_int_eq(status, KV_NO_MEMORY);
+			small_expect(&small, key, NULL);
+		}
+		expect_state(STORE_HEALTHY);
+		if (failed == 0)
+			break;
+	}
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "settled", NULL);
+}
+END_TEST
+
+START_TEST(after_the_end_a_write_is_refused_at_once)
+{
+	struct store_finish_report report;
+	struct writers writers = { .ok = 0 };
+
+	sem_init(&writers.done, 0, 0);
+	ck_assert_int_eq(store_finish(small.store, &report, NULL), KV_OK);
+	submit(&writers, 0);
+	await(&writers.done);
+	ck_assert_uint_eq(writers.ok, 0);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_BUSY);
+	ck_assert_int_eq(store_finish(small.store, &report, NULL), KV_INVALID);
+	expect_state(STORE_FINISHED);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("commit");
+	TCase *tcase = tcase_create("commit");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_failed_sync_is_told_never_tried_again_and_stops_writes);
+	tcase_add_test(tcase, a_failed_append_stops_writes);
+	tcase_add_test(tcase, a_full_disk_refuses_the_write_and_heals_by_itself);
+	tcase_add_test(tcase, the_followers_of_a_failed_group_are_all_told);
+	tcase_add_test(tcase, nothing_is_visible_before_it_is_durable);
+	tcase_add_test(tcase, writes_that_wait_become_one_group);
+	tcase_add_test(tcase, durability_os_needs_no_sync_and_a_write_may_ask_for_its_own);
+	tcase_add_test(tcase, every_failing_allocation_of_a_write_leaves_all_or_nothing);
+	tcase_add_test(tcase, after_the_end_a_write_is_refused_at_once);
+	suite_add_tcase(suite, tcase);
+	return runner_run(suite);
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opening: what is found after crashes, what is refused, and what a failure in the middle of it may do. */
+#include "engine/filename.h"
+#include "support/fault_alloc.h"
+#include "support/runner.h"
+#include "support/small_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static struct small_store small;
+static struct kv_error err;
+
+static void setup(void)
+{
+	small_store_init(&small);
+	err = (struct kv_error){ 0 };
+}
+
+static void teardown(void)
+{
+	small_store_done(&small);
+}
+
+/* Three keys in a table, one overwritten and one deleted in the WAL. */
+static void make_store(void)
+{
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(small_put(&small, "b", "1"), KV_OK);
+	ck_assert_int_eq(small_put(&small, "c", "1"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	ck_assert_int_eq(small_put(&small, "a", "2"), KV_OK);
+	ck_assert_int_eq(small_delete(&small, "b"), KV_OK);
+}
+
+static void check_store(void)
+{
+	small_expect(&small, "a", "2");
+	small_expect(&small, "b", NULL);
+	small_expect(&small, "c", "1");
+}
+
+static void remove_file(const char *name)
+{
+	ck_assert_int_eq(dir_unlink(&small.disk.dir, name, NULL), KV_OK);
+}
+
+static void expect_refused(kv_status status, const char *file)
+{
+	ck_assert_int_eq(small_store_try_open(&small, &err), status);
+	ck_assert_msg(strstr(err.file, file) != NULL, "%s: %s", err.file, err.text);
+}
+
+START_TEST(tables_and_log_come_back_together)
+{
+	make_store();
+	for (int i = 0; i < 3; i++) {
+		small_store_crash(&small);
+		small_store_open(&small);
+		check_store();
+	}
+	ck_assert_uint_eq(small.warnings, 0);
+}
+END_TEST
+
+START_TEST(orphans_are_swept_and_foreign_files_left_alone)
+{
+	make_store();
+	small_store_crash(&small);
+	disk_write(&small.disk, "900001.sst", slice_of_string("left by a crash"));
+	disk_write(&small.disk, "900002.wal", slice_of_string("left by a crash"));
+	disk_write(&small.disk, "MANIFEST.new", slice_of_string("left by a crash"));
+	disk_write(&small.disk, "notes.txt", slice_of_string("the user's"));
+	disk_write(&small.disk, "12.sst", slice_of_string("not our spelling"));
+	small_store_open(&small);
+	check_store();
+	ck_assert(!dir_has(&small.disk.dir, "900001.sst"));
+	ck_assert(!dir_has(&small.disk.dir, "900002.wal"));
+	ck_assert(!dir_has(&small.disk.dir, "MANIFEST.new"));
+	ck_assert(dir_has(&small.disk.dir, "notes.txt"));
+	ck_assert(dir_has(&small.disk.dir, "12.sst"));
+	/* no number is used again */
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	ck_assert_str_gt(small_newest(&small, ".sst"), "900002.sst");
+}
+END_TEST
+
+START_TEST(a_missing_file_is_damage_and_nothing_is_changed)
+{
+	static const char *const endings[] = { "FORMAT", "MANIFEST", ".sst", ".wal" };
+
+	make_store();
+	small_store_crash(&small);
+	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+		char name[64];
+		struct buf content;
+
+		snprintf(name, sizeof name, "%s", small_newest(&small, endings[i]));
+		content = disk_read(&small.disk, name);
+		remove_file(name);
+		expect_refused(KV_CORRUPT, name);
+		disk_write(&small.disk, name, buf_slice(&content));
+		buf_free(&content);
+	}
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
+START_TEST(a_table_of_another_length_is_refused)
+{
+	struct buf content;
+	char name[64];
+
+	make_store();
+	small_store_crash(&small);
+	snprintf(name, sizeof name, "%s", small_newest(&small, ".sst"));
+	content = disk_read(&small.disk, name);
+	disk_write(&small.disk, name, slice_of(content.data, content.len - 1));
+	expect_refused(KV_CORRUPT, name);
+	disk_write(&small.disk, name, buf_slice(&content));
+	buf_free(&content);
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
+START_TEST(a_newer_format_is_refused_as_such)
+{
+	struct buf format;
+
+	make_store();
+	small_store_crash(&small);
+	format = disk_read(&small.disk, "FORMAT");
+	ck_assert_int_eq(buf_append_byte(&format, '\0'), KV_OK);
+	disk_write(&small.disk, "FORMAT", slice_of_string("kvstored 2\nsomething new\n"));
+	expect_refused(KV_UNSUPPORTED, "FORMAT");
+	ck_assert_ptr_nonnull(strchr(err.text, '2'));
+	disk_write(&small.disk, "FORMAT", slice_of(format.data, format.len - 1));
+	buf_free(&format);
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
+START_TEST(files_of_another_store_are_refused)
+{
+	static const char *const endings[] = { "MANIFEST", ".sst" };
+	struct small_store other;
+
+	make_store();
+	small_store_crash(&small);
+	small_store_init(&other);
+	small_store_open(&other);
+	ck_assert_int_eq(small_put(&other, "a", "9"), KV_OK);
+	ck_assert_int_eq(small_put(&other, "b", "9"), KV_OK);
+	ck_assert_int_eq(small_put(&other, "c", "9"), KV_OK);
+	ck_assert_int_eq(store_flush(other.store, NULL), KV_OK);
+	small_store_crash(&other);
+
+	for (size_t i = 0; i < 2; i++) {
+		char name[64];
+		struct buf mine, theirs = disk_read(&other.disk, small_newest(&other, endings[i]));
+		struct store_value got;
+		kv_status status;
+
+		snprintf(name, sizeof name, "%s", small_newest(&small, endings[i]));
+		mine = disk_read(&small.disk, name);
+		disk_write(&small.disk, name, buf_slice(&theirs));
+		status = small_store_try_open(&small, &err);
+		if (status == KV_OK) { /* a table of the same length is found out when it is read */
+			status = store_get(small.store, NULL, slice_of_string("c"), &got, &err);
+			small_store_crash(&small);
+		}
+		ck_assert_msg(status == KV_CORRUPT || status == KV_INVALID, "%s: %s", name,
+			kv_status_text(status));
+		disk_write(&small.disk, name, buf_slice(&mine));
+		buf_free(&mine);
+		buf_free(&theirs);
+	}
+	small_store_done(&other);
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
+/* ---- torn tails ---- */
+
+/* Cuts the last `cut` bytes off what was written to the WAL last. */
+static void tear_log(uint64_t cut)
+{
+	char name[64];
+	struct buf log;
+	size_t end;
+
+	/* the segment in use holds data; one made ahead is all zero */
+	snprintf(name, sizeof name, "%s", small_newest(&small, ".wal"));
+	log = disk_read(&small.disk, name);
+	for (end = log.len; end > 0 && log.data[end - 1] == 0;)
+		end--;
+	if (end == 0) {
+		char spare[64];
+
+		snprintf(spare, sizeof spare, "%s", name);
+		buf_free(&log);
+		ck_assert_int_eq(dir_rename(&small.disk.dir, spare, &small.disk.dir, "spare.hidden",
+			true, NULL), KV_OK);
+		tear_log(cut);
+		ck_assert_int_eq(dir_rename(&small.disk.dir, "spare.hidden", &small.disk.dir, spare,
+			true, NULL), KV_OK);
+		return;
+	}
+	memset(log.data + end - cut, 0, cut);
+	disk_write(&small.disk, name, buf_slice(&log));
+	buf_free(&log);
+}
+
+START_TEST(a_torn_tail_is_set_aside_with_a_warning_and_stays_so)
+{
+	make_store();
+	ck_assert_int_eq(small_put(&small, "torn", "half of this value is lost"), KV_OK);
+	small_store_crash(&small);
+	tear_log(10);
+	small_store_open(&small);
+	check_store();
+	small_expect(&small, "torn", NULL);
+	ck_assert_uint_eq(small.warnings, 1);
+	ck_assert_ptr_nonnull(strstr(small.last_warning, "lost+found"));
+
+	/* crash, write, crash: the torn segment has a successor now, and must not pass for damage */
+	ck_assert_int_eq(small_put(&small, "after", "1"), KV_OK);
+	for (int i = 0; i < 2; i++) {
+		small_store_crash(&small);
+		small_store_open(&small);
+		check_store();
+		small_expect(&small, "torn", NULL);
+		small_expect(&small, "after", "1");
+	}
+	ck_assert_uint_eq(small.warnings, 1);
+}
+END_TEST
+
+START_TEST(a_bad_group_before_a_synced_one_is_damage)
+{
+	struct buf log;
+	char name[64];
+
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(small_put(&small, "b", "1"), KV_OK);
+	small_store_crash(&small);
+	small_store_open(&small); /* one more segment: the first is now in the middle */
+	small_store_crash(&small);
+	ck_assert_uint_ge(small_count(&small, ".wal"), 2);
+	snprintf(name, sizeof name, "%s", "000001.wal");
+	log = disk_read(&small.disk, name);
+	log.data[4096 + 60] ^= 1;
+	disk_write(&small.disk, name, buf_slice(&log));
+	expect_refused(KV_CORRUPT, name);
+	ck_assert(err.has_offset);
+	log.data[4096 + 60] ^= 1;
+	disk_write(&small.disk, name, buf_slice(&log));
+	buf_free(&log);
+	small_store_open(&small);
+	small_expect(&small, "a", "1");
+	small_expect(&small, "b", "1");
+}
+END_TEST
+
+START_TEST(versions_go_on_after_everything_was_flushed_and_crashes)
+{
+	uint64_t last = 0;
+
+	small_store_open(&small);
+	for (int i = 0; i < 6; i++) {
+		struct store_stats stats;
+
+		ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+		store_get_stats(small.store, &stats);
+		ck_assert_uint_gt(stats.last_version, last);
+		last = stats.last_version;
+		if (i % 2 == 0)
+			ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+		if (i == 3) /* the delete may be dropped with the highest version of all */
+			ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+		small_store_crash(&small);
+		small_store_open(&small);
+		store_get_stats(small.store, &stats);
+		ck_assert_uint_eq(stats.last_version, last);
+	}
+}
+END_TEST
+
+START_TEST(a_dropped_tombstone_with_the_last_version_leaves_no_gap)
+{
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(small_delete(&small, "a"), KV_OK);
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	ck_assert_uint_eq(small_count(&small, ".sst"), 0);
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "a", NULL);
+	ck_assert_int_eq(small_put(&small, "b", "1"), KV_OK);
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "b", "1");
+}
+END_TEST
+
+START_TEST(more_log_than_one_memtable_holds_is_replayed)
+{
+	char key[32], value[1000];
+
+	memset(value, 'x', sizeof value - 1);
+	value[sizeof value - 1] = '\0';
+	small.options.durability = STORE_DURABLE_OS;
+	small.options.memtable_bytes = 1 << 20;
+	small_store_open(&small);
+	for (int i = 0; i < 500; i++) {
+		snprintf(key, sizeof key, "key%d", i);
+		ck_assert_int_eq(small_put(&small, key, value), KV_OK);
+	}
+	small_store_crash(&small);
+	small.options.memtable_bytes = 64 * 1024;
+	for (int round = 0; round < 3; round++) {
+		small_store_open(&small);
+		for (int i = 0; i < 500; i++) {
+			snprintf(key, sizeof key, "key%d", i);
+			small_expect(&small, key, value);
+		}
+		if (round == 1)
+			ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+		small_store_crash(&small);
+	}
+}
+END_TEST
+
+/* ---- failures during the opening ---- */
+
+START_TEST(every_failing_operation_is_reported_and_loses_nothing)
+{
+	uint64_t reached = 0;
+
+	make_store();
+	small_store_crash(&small);
+	for (uint64_t nth = 1; nth < 400; nth++) {
+		uint64_t before = fault_fs_failed(small.disk.fault);
+
+		fault_fs_fail_from(small.disk.fault, FAULT_ANY, nth, EIO);
+		if (small_store_try_open(&small, &err) == KV_OK)
+			small_store_crash(&small);
+		reached += fault_fs_failed(small.disk.fault) > before;
+		fault_fs_heal(small.disk.fault);
+		small_store_open(&small);
+		check_store();
+		small_store_crash(&small);
+	}
+	ck_assert_uint_gt(reached, 30);
+}
+END_TEST
+
+START_TEST(the_first_opening_can_be_cut_short_anywhere)
+{
+	for (uint64_t nth = 1; nth < 80; nth++) {
+		struct small_store fresh;
+
+		small_store_init(&fresh);
+		fault_fs_fail_from(fresh.disk.fault, FAULT_ANY, nth, EIO);
+		if (small_store_try_open(&fresh, NULL) == KV_OK)
+			small_store_crash(&fresh);
+		fault_fs_heal(fresh.disk.fault);
+		small_store_open(&fresh);
+		small_expect(&fresh, "a", NULL);
+		ck_assert_int_eq(small_put(&fresh, "a", "1"), KV_OK);
+		small_expect(&fresh, "a", "1");
+		small_store_done(&fresh);
+	}
+}
+END_TEST
+
+START_TEST(every_failing_allocation_is_a_clean_refusal)
+{
+	make_store();
+	small_store_crash(&small);
+	for (uint64_t nth = 1;; nth++) {
+		kv_status status;
+		uint64_t failed;
+
+		fault_alloc_fail(nth, false);
+		status = small_store_try_open(&small, &err);
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+		if (status == KV_OK) {
+			check_store();
+			small_store_crash(&small);
+		} else {
+			ck_assert_int_eq(status, KV_NO_MEMORY);
+		}
+		if (failed == 0) {
+			ck_assert_uint_gt(nth, 20);
+			break;
+		}
+	}
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("recover");
+	TCase *tcase = tcase_create("recover");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, tables_and_log_come_back_together);
+	tcase_add_test(tcase, orphans_are_swept_and_foreign_files_left_alone);
+	tcase_add_test(tcase, a_missing_file_is_damage_and_nothing_is_changed);
+	tcase_add_test(tcase, a_table_of_another_length_is_refused);
+	tcase_add_test(tcase, a_newer_format_is_refused_as_such);
+	tcase_add_test(tcase, files_of_another_store_are_refused);
+	tcase_add_test(tcase, a_torn_tail_is_set_aside_with_a_warning_and_stays_so);
+	tcase_add_test(tcase, a_bad_group_before_a_synced_one_is_damage);
+	tcase_add_test(tcase, versions_go_on_after_everything_was_flushed_and_crashes);
+	tcase_add_test(tcase, a_dropped_tombstone_with_the_last_version_leaves_no_gap);
+	tcase_add_test(tcase, more_log_than_one_memtable_holds_is_replayed);
+	tcase_add_test(tcase, every_failing_operation_is_reported_and_loses_nothing);
+	tcase_add_test(tcase, the_first_opening_can_be_cut_short_anywhere);
+	tcase_add_test(tcase, every_failing_allocation_is_a_clean_refusal);
+	suite_add_tcase(suite, tcase);
+	return runner_run(suite);
+}
