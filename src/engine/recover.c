@@ -10,7 +10,8 @@
  *	6. a new MANIFEST names it; from here on the store is open
  *	7. orphans (files of ours that the MANIFEST does not name) are removed
  *
- * Until 5 nothing on disk is changed (but for a copy of the torn tail), so a crash in here repeats it.
+ * Until 5 nothing on disk is changed (but for a copy of the torn tail, and FORMAT and an empty MANIFEST of a new store), so a crash in
+ * here repeats it.
  */
 #include "engine/engine_internal.h"
 #include "engine/filename.h"
@@ -96,7 +97,9 @@ static kv_status open_manifest(struct recovery *recovery, struct kv_error *err)
 		if (recovery->data_files > 0)
 			return kv_error_corrupt(err, "MANIFEST", 0,
 				"it is missing, but there are tables or WAL segments");
-		return KV_OK;
+		/* before any other file is made: so a missing MANIFEST is always damage */
+		manifest->next_file_number = 1;
+		return manifest_write(&engine->dir, &engine->id, manifest, err);
 	}
 	for (size_t i = 0; status == KV_OK && i < manifest->table_count; i++)
 		status = check_table(recovery, &manifest->tables[i].meta, err);

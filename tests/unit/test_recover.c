@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opening: what is found after crashes, what is refused, and what a failure in the middle of it may do. */
-#include "engine/filename.h"
+#include "base/checksum.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 static struct small_store small;
@@ -129,15 +130,16 @@ END_TEST
 START_TEST(a_newer_format_is_refused_as_such)
 {
 	struct buf format;
+	char newer[128];
 
 	make_store();
 	small_store_crash(&small);
 	format = disk_read(&small.disk, "FORMAT");
-	ck_assert_int_eq(buf_append_byte(&format, '\0'), KV_OK);
-	disk_write(&small.disk, "FORMAT", slice_of_string("kvstored 2\nsomething new\n"));
+	snprintf(newer, sizeof newer, "kvstored 2\nchecksum %016" PRIx64 "\n",
+		checksum64(slice_of_string("kvstored 2\n"), UINT64_C(0x314d524f462d564b)));
+	disk_write(&small.disk, "FORMAT", slice_of_string(newer));
 	expect_refused(KV_UNSUPPORTED, "FORMAT");
-	ck_assert_ptr_nonnull(strchr(err.text, '2'));
-	disk_write(&small.disk, "FORMAT", slice_of(format.data, format.len - 1));
+	disk_write(&small.disk, "FORMAT", buf_slice(&format));
 	buf_free(&format);
 	small_store_open(&small);
 	check_store();
@@ -294,11 +296,15 @@ END_TEST
 
 START_TEST(a_dropped_tombstone_with_the_last_version_leaves_no_gap)
 {
+	struct store_stats stats;
+
 	small_store_open(&small);
 	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
 	ck_assert_int_eq(small_delete(&small, "a"), KV_OK);
 	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
-	ck_assert_uint_eq(small_count(&small, ".sst"), 0);
+	store_get_stats(small.store, &stats);
+	for (unsigned n = 0; n < stats.level_count; n++)
+		ck_assert_uint_eq(stats.levels[n].tables, 0);
 	small_store_crash(&small);
 	small_store_open(&small);
 	small_expect(&small, "a", NULL);
