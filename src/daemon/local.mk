@@ -20,3 +20,7 @@ libkvdaemon_a_SOURCES = \
 	src/daemon/stop.c src/daemon/stop.h
 
 DAEMON_LIBS = libkvdaemon.a $(HTTP_LIBS) $(CONFUSE_LIBS) $(SYSTEMD_LIBS)
+
+sbin_PROGRAMS += kvstored
+kvstored_SOURCES = src/daemon/main.c
+kvstored_LDADD = $(DAEMON_LIBS)

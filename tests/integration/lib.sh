@@ -146,6 +146,7 @@ start_foreground() {
 # Until no process holds the lock on FILE (or it is gone): closed by the kernel, at the latest, when the process ends.
 wait_unlocked() {
 	local fd
+	[ -f "$1" ] || return 0
 	{ exec {fd}<"$1"; } 2>/dev/null || return 0
 	flock -w 60 "$fd" || fail "$1 is still locked"
 	exec {fd}<&-

@@ -13,7 +13,7 @@ untouched() {
 refused() {
 	run "$KVSTORED" -f -c "$CONF"
 	case " $2 " in *" $CODE "*) ;; *) fail "exit $CODE, not $2, for $(stat -c %F "$1") $1: $ERR" ;; esac
-	grep -qF -- "$(basename "$1")" "$LOG" "$DIR/run.err" || fail "$1 is not named: $ERR"
+	grep -qF -- "$(basename "$1")" "$DIR/run.err" || fail "$1 is not named: $ERR"
 	untouched
 	wait_gone
 }
