@@ -27,3 +27,6 @@ tests_unit_test_limits_LDADD = $(DAEMON_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_privileges
 TESTS += tests/unit/test_privileges
 tests_unit_test_privileges_LDADD = $(DAEMON_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_settings
+TESTS += tests/unit/test_settings
+tests_unit_test_settings_LDADD = tests/support/libsupport.a $(DAEMON_LIBS) $(CHECK_LIBS)
