@@ -98,6 +98,7 @@ static kv_status open_manifest(struct recovery *recovery, struct kv_error *err)
 			return kv_error_corrupt(err, "MANIFEST", 0,
 				"it is missing, but there are tables or WAL segments");
 		/* before any other file is made: so a missing MANIFEST is always damage */
+		manifest->generation = 1;
 		manifest->next_file_number = 1;
 		return manifest_write(&engine->dir, &engine->id, manifest, err);
 	}
