@@ -7,7 +7,7 @@
 #include "http/api.h"
 
 #include "http/condition.h"
-#include "http/json.h"
+#include "http/jsontext.h"
 #include "http/reply.h"
 #include "http/write.h"
 
@@ -25,15 +25,15 @@ static void reply_json_value(struct request *request, struct slice key, struct s
 	kv_status status = buf_append(&body, "{", 1);
 
 	if (status == KV_OK)
-		status = json_bytes(&body, "key", key);
+		status = jsontext_bytes(&body, "key", key);
 	if (status == KV_OK)
 		status = buf_append(&body, ",", 1);
 	if (status == KV_OK)
-		status = json_bytes(&body, "value", value->value.bytes);
+		status = jsontext_bytes(&body, "value", value->value.bytes);
 	if (status == KV_OK)
 		status = buf_append(&body, ",\"etag\":", 8);
 	if (status == KV_OK)
-		status = json_string(&body, slice_of_string(etag));
+		status = jsontext_string(&body, slice_of_string(etag));
 	if (status == KV_OK)
 		status = buf_append(&body, "}\n", 2);
 	release(value);

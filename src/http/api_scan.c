@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "http/cursor.h"
-#include "http/json.h"
+#include "http/jsontext.h"
 #include "http/reply.h"
 
 enum {
@@ -169,11 +169,11 @@ static kv_status add_item(struct scan *scan, const struct store_iter *iter)
 	kv_status status = buf_append(page, scan->count > 0 ? ",\n{" : "\n{", scan->count > 0 ? 3 : 2);
 
 	if (status == KV_OK)
-		status = json_bytes(page, "key", store_iter_key(iter));
+		status = jsontext_bytes(page, "key", store_iter_key(iter));
 	if (status == KV_OK && !scan->keys_only)
 		status = buf_append(page, ",", 1);
 	if (status == KV_OK && !scan->keys_only)
-		status = json_bytes(page, "value", store_iter_value(iter));
+		status = jsontext_bytes(page, "value", store_iter_value(iter));
 	scan->count++;
 	return status == KV_OK ? buf_append(page, "}", 1) : status;
 }

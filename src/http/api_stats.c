@@ -4,7 +4,7 @@
 #include "http/api.h"
 
 #include "base/clock.h"
-#include "http/json.h"
+#include "http/jsontext.h"
 #include "http/reply.h"
 
 #include <inttypes.h>
@@ -98,7 +98,7 @@ static kv_status add_state(struct buf *to, struct store *store)
 	kv_status status = buf_printf(to, "{\"state\":\"%s\",", store_state_name(state));
 
 	if (status == KV_OK)
-		status = json_bytes(to, "reason", slice_of_string(reason));
+		status = jsontext_bytes(to, "reason", slice_of_string(reason));
 	return status == KV_OK ? buf_printf(to, ",\n") : status;
 }
 

@@ -16,7 +16,7 @@ libkvhttp_a_SOURCES = \
 	src/http/cursor.c src/http/cursor.h \
 	src/http/guard.c src/http/guard.h \
 	src/http/head.c src/http/head.h \
-	src/http/json.c src/http/json.h \
+	src/http/jsontext.c src/http/jsontext.h \
 	src/http/judge.c src/http/judge.h \
 	src/http/listen.c src/http/listen.h \
 	src/http/metrics.c src/http/metrics.h \

@@ -7,7 +7,7 @@
 #include "http/reply.h"
 
 #include "base/log.h"
-#include "http/json.h"
+#include "http/jsontext.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -225,7 +225,7 @@ static struct MHD_Response *problem_response(bool json, unsigned status, const c
 	if (json) {
 		made = buf_printf(&body, "{\"error\":\"%s\",\"message\":", reply_error_code(status));
 		if (made == KV_OK)
-			made = json_string(&body, slice_of_string(text));
+			made = jsontext_string(&body, slice_of_string(text));
 		if (made == KV_OK)
 			made = buf_append(&body, "}\n", 2);
 	} else {

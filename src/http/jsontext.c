@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs of bytes that need no escape are appended at once: long values cost little more than a copy. */
 #define _GNU_SOURCE
-#include "http/json.h"
+#include "http/jsontext.h"
 
 #include "http/base64.h"
 
@@ -22,7 +22,7 @@ static size_t utf8_sequence(struct slice s)
 	return len;
 }
 
-bool json_is_utf8(struct slice s)
+bool jsontext_is_utf8(struct slice s)
 {
 	while (s.len > 0) {
 		size_t n = utf8_sequence(s);
@@ -57,7 +57,7 @@ static kv_status append_escape(struct buf *to, uint8_t c)
 	}
 }
 
-kv_status json_string(struct buf *to, struct slice s)
+kv_status jsontext_string(struct buf *to, struct slice s)
 {
 	size_t done = 0;
 	kv_status status = buf_append_byte(to, '"');
@@ -90,12 +90,12 @@ static kv_status append_base64(struct buf *to, struct slice s)
 	return KV_OK;
 }
 
-kv_status json_bytes(struct buf *to, const char *name, struct slice s)
+kv_status jsontext_bytes(struct buf *to, const char *name, struct slice s)
 {
-	bool text = json_is_utf8(s);
+	bool text = jsontext_is_utf8(s);
 	kv_status status = buf_printf(to, text ? "\"%s\":" : "\"%s_b64\":", name);
 
 	if (status != KV_OK)
 		return status;
-	return text ? json_string(to, s) : append_base64(to, s);
+	return text ? jsontext_string(to, s) : append_base64(to, s);
 }
