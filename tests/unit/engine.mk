@@ -81,3 +81,6 @@ check_PROGRAMS += tests/unit/test_compact_pick
 TESTS += tests/unit/test_compact_pick
 tests_unit_test_compact_pick_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_compact_pick_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_format_doc
+TESTS += tests/unit/test_format_doc
+tests_unit_test_format_doc_LDADD = $(ENGINE_TEST_LIBS)
