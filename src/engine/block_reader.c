@@ -192,8 +192,8 @@ kv_status block_get(const struct block *block, struct slice key, uint64_t hash,
 			return KV_NOT_FOUND;
 		if (!probe_to(block, &probe, key, (uint32_t)(hit - block->hashes), &decoded))
 			return KV_CORRUPT;
-		if (probe.matched == key.len && probe.key_len == key.len &&
-			decoded.sequence <= max_sequence)
+		/* probe_to() has decoded one entry at least. NOLINTNEXTLINE(clang-analyzer-core.*) */
+		if (probe.matched == key.len && probe.key_len == key.len && decoded.sequence <= max_sequence)
 			break;
 	}
 	fill(ret, key, &decoded);

@@ -288,7 +288,7 @@ static kv_status wait_for_others_locked(struct commit *commit, struct engine_wri
 		pthread_mutex_unlock(&commit->mu);
 		return KV_NO_MEMORY;
 	}
-	write->waiting = &done;
+	write->waiting = &done; /* cppcheck-suppress autoVariables ; we wait until it is done */
 	write->done = post_waiting;
 	enqueue_locked(commit, write);
 	wake_thread_locked(commit);

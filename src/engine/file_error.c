@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-kv_status file_error(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
+kv_status (file_error)(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
 	uint64_t offset, const char *format, ...)
 {
 	va_list args;

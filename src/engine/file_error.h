@@ -9,4 +9,8 @@
 kv_status file_error(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
 	uint64_t offset, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
+#if defined(__clang_analyzer__) || defined(KV_ANALYZE) /* see status.h */
+#define file_error(...) kv_error_status(file_error(__VA_ARGS__))
+#endif
+
 #endif

@@ -166,7 +166,7 @@ static kv_status index_waiting(struct sst_writer *writer, const struct slice *ne
 
 static kv_status close_block(struct sst_writer *writer, struct kv_error *err)
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	kv_status status;
 
 	if (writer->block.count == 0)
