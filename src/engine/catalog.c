@@ -189,26 +189,45 @@ static kv_status plan_wals(struct catalog *catalog, const struct catalog_edit *e
 	return KV_OK;
 }
 
-/* One retired segment is kept for reuse, the rest is removed. An unlink that fails leaves an orphan, which the next start
- * sweeps: nothing is lost by it. */
-static void retire_wals(struct catalog *catalog, struct catalog_edit *edit,
-	const struct wal_change *change)
+/* Keeps `number` for reuse if none is kept yet, and not at the clean end; returns what is to be removed instead, 0: nothing. */
+static uint64_t keep_or_remove(struct catalog *catalog, uint64_t number, bool clean_end)
+{
+	uint64_t remove = number;
+
+	pthread_mutex_lock(&catalog->views->mu);
+	if (!clean_end && catalog->wal_retired == 0) {
+		catalog->wal_retired = number;
+		remove = 0;
+	}
+	pthread_mutex_unlock(&catalog->views->mu);
+	return remove;
+}
+
+/* A file that cannot be removed is an orphan, which the next start sweeps: nothing is lost by it. */
+static void remove_wal(struct catalog *catalog, struct catalog_edit *edit, uint64_t number)
 {
 	char name[FILENAME_MAX_BYTES];
 
-	for (size_t i = 0; i < change->gone_count; i++) {
-		uint64_t number = change->gone[i];
-		bool keep;
+	if (number != 0 && dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number),
+			NULL) == KV_OK)
+		edit->wals_removed++;
+}
 
-		pthread_mutex_lock(&catalog->views->mu);
-		keep = !edit->forget_wals && catalog->wal_retired == 0;
-		if (keep)
-			catalog->wal_retired = number;
-		pthread_mutex_unlock(&catalog->views->mu);
-		if (!keep && dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number),
-				NULL) == KV_OK)
-			edit->wals_removed++;
-	}
+static void retire_wals(struct catalog *catalog, struct catalog_edit *edit,
+	const struct wal_change *change)
+{
+	uint64_t kept_before = 0;
+
+	for (size_t i = 0; i < change->gone_count; i++)
+		remove_wal(catalog, edit,
+			keep_or_remove(catalog, change->gone[i], edit->forget_wals));
+	if (!edit->forget_wals)
+		return;
+	pthread_mutex_lock(&catalog->views->mu);
+	kept_before = catalog->wal_retired;
+	catalog->wal_retired = 0;
+	pthread_mutex_unlock(&catalog->views->mu);
+	remove_wal(catalog, edit, kept_before);
 }
 
 /* ---- apply ---- */
