@@ -15,6 +15,7 @@
 #include "support/daemonproc.h"
 #include "support/die.h"
 #include "support/runner.h"
+#include "support/tempdir.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -189,7 +190,7 @@ int main(void)
 {
 	uint64_t cycles = number_from("CYCLES", getenv("KV_LONG") ? CYCLES_LONG : CYCLES_DEFAULT);
 	struct test test = { .random = runner_seed() };
-	char *dir = runner_new_dir();
+	char *dir = tempdir_new();
 	bool good;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -212,7 +213,7 @@ int main(void)
 	oracle_free(test.oracle);
 	daemonproc_free(test.daemon);
 	if (good)
-		runner_remove_dir(dir);
+		tempdir_remove(dir);
 	else
 		printf("everything is kept in %s\n", dir);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -354,12 +354,12 @@ void load_run(struct load *load, unsigned duration_ms)
 		httpclient_poll(load->client, 1);
 }
 
-static uint64_t number_in(const json_t *object, const char *name)
+static uint64_t number_in(const json_t *stats, const char *name)
 {
-	const json_t *number = json_object_get(object, name);
+	const json_t *number = json_object_get(json_object_get(stats, "background"), name);
 
 	if (!json_is_integer(number))
-		die("/v1/stats has no number '%s'", name);
+		die("/v1/stats has no number 'background.%s'", name);
 	return (uint64_t)json_integer_value(number);
 }
 

@@ -1,7 +1,8 @@
 # The kill -9 test. CYCLES=n sets how many; check-crash-long also asserts the time of a restart.
 CRASH_LIBS = tests/support/libsupport.a $(BASE_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/crash/crash_client tests/crash/test_oracle tests/crash/test_httpclient
-TESTS += tests/crash/test_oracle tests/crash/test_httpclient
+TESTS += tests/crash/test_oracle tests/crash/test_httpclient tests/crash/crash_client
+LONG_TESTS += tests/crash/crash_client
 tests_crash_crash_client_SOURCES = tests/crash/crash_client.c tests/crash/load.c tests/crash/load.h \
 	tests/crash/oracle.c tests/crash/oracle.h
 tests_crash_crash_client_LDADD = $(CRASH_LIBS)

@@ -327,11 +327,17 @@ bool oracle_settle(struct oracle *oracle, unsigned key, const struct oracle_foun
 {
 	struct key *k = &oracle->keys[key];
 	const struct version *shown = find_shown(oracle, key, k->floor, found);
+	struct version truth;
 
 	if (!shown)
 		return complain(oracle, key, k->floor, "wrong state after the restart", found);
-	k->versions[0] = *shown;
-	k->versions[0].state = APPLIED;
+	truth = *shown;
+	truth.state = APPLIED;
+	if (found->etag != 0)
+		truth.etag = found->etag;
+	else if (find_shown(oracle, key, shown->number + 1, found))
+		truth.etag = 0; /* it could be that one */
+	k->versions[0] = truth;
 	k->count = 1;
 	k->floor = k->versions[0].number;
 	return true;

@@ -17,6 +17,7 @@
 #include "support/httpclient.h"
 #include "support/pager.h"
 #include "support/runner.h"
+#include "support/tempdir.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -416,7 +417,7 @@ int main(void)
 {
 	const char *limit = getenv("LINES_MAX");
 	struct job job = { .random = runner_seed() };
-	char *dir = runner_new_dir();
+	char *dir = tempdir_new();
 	size_t i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -424,7 +425,7 @@ int main(void)
 	printf("%zu lines, %zu paths\n", job.input.line_count, job.input.key_count);
 	if (job.input.line_count == 0) {
 		printf("no dpkg database here\n");
-		runner_remove_dir(dir);
+		tempdir_remove(dir);
 		return SKIPPED;
 	}
 	share_out(&job);
@@ -436,7 +437,7 @@ int main(void)
 	job.daemon = daemonproc_free(job.daemon);
 	buf_free(&job.target);
 	dpkg_lines_free(&job.input);
-	runner_remove_dir(dir);
+	tempdir_remove(dir);
 	printf("the main job is done: nothing lost, nothing wrong\n");
 	return EXIT_SUCCESS;
 }

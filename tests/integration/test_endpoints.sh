@@ -27,8 +27,9 @@ says() {
 # raw TEXT: sends bytes (printf format) over a connection of its own; sets ANSWER to the first line of the answer.
 raw() {
 	exec {tcp}<>"/dev/tcp/127.0.0.1/$PORT" || fail "cannot connect"
+	# the server may close while we still send
 	# shellcheck disable=SC2059
-	printf "$1" >&"$tcp"
+	(trap '' PIPE; printf "$1" >&"$tcp") 2>/dev/null
 	IFS= read -r -t 20 ANSWER <&"$tcp" || ANSWER=
 	ANSWER=${ANSWER%$'\r'}
 	exec {tcp}>&-

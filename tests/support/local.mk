@@ -12,6 +12,7 @@ tests_support_libsupport_a_SOURCES += tests/support/die.c tests/support/die.h \
 	tests/support/httpclient.c tests/support/httpclient.h \
 	tests/support/daemonproc.c tests/support/daemonproc.h \
 	tests/support/pager.c tests/support/pager.h
+tests_support_libsupport_a_SOURCES += tests/support/tempdir.c tests/support/tempdir.h
 tests_support_libsupport_a_SOURCES += tests/support/sst_model.c tests/support/sst_model.h
 # a store for tests of the HTTP layer; links in the place of libkvstore.a
 check_LIBRARIES += tests/support/libfakestore.a
