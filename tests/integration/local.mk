@@ -2,6 +2,7 @@
 INTEGRATION_TESTS = \
 	tests/integration/config_errors.sh \
 	tests/integration/daemonize.sh \
+	tests/integration/endpoints.sh \
 	tests/integration/exit_codes.sh \
 	tests/integration/odd_places.sh \
 	tests/integration/pidfile.sh \
@@ -15,6 +16,7 @@ TESTS += $(INTEGRATION_TESTS)
 EXTRA_DIST += tests/integration/lib.sh $(INTEGRATION_TESTS)
 # The main job on real input: a sample in make check, all of it by make check-dpkg.
 check_PROGRAMS += tests/integration/dpkg_job
+TESTS += tests/integration/dpkg_job
 tests_integration_dpkg_job_SOURCES = tests/integration/dpkg_job.c tests/integration/dpkg_lines.c \
 	tests/integration/dpkg_lines.h
 tests_integration_dpkg_job_LDADD = tests/support/libsupport.a $(BASE_LIBS) $(JANSSON_LIBS) $(CHECK_LIBS)
