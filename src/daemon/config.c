@@ -8,6 +8,7 @@
  * anyway: hence the one static variable.
  */
 #define _GNU_SOURCE
+#include <config.h>
 #include "daemon/config.h"
 #include "daemon/config_option.h"
 #include "daemon/config_value.h"
@@ -291,6 +292,31 @@ static kv_status check_listen(const struct config *config)
 	return KV_OK;
 }
 
+#ifdef HAVE_LZ4
+#define WITH_LZ4 true
+#else
+#define WITH_LZ4 false
+#endif
+#ifdef HAVE_ZSTD
+#define WITH_ZSTD true
+#else
+#define WITH_ZSTD false
+#endif
+
+static kv_status check_compression(const struct config *config)
+{
+	static const struct {
+		const char *name;
+		bool built_in;
+	} kinds[] = { { "none", true }, { "lz4", WITH_LZ4 }, { "zstd", WITH_ZSTD } };
+
+	if (kinds[config->compression].built_in)
+		return KV_OK;
+	complain(parsing.lines[config_option_find("compression") - config_options],
+		"this kvstored was built without the compression \"%s\"", kinds[config->compression].name);
+	return KV_INVALID;
+}
+
 static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct config *config,
 	struct kv_error *err)
 {
@@ -315,6 +341,8 @@ static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct
 		status = convert(cfg, run_dir, config, err);
 	if (status == KV_OK)
 		status = check_listen(config);
+	if (status == KV_OK)
+		status = check_compression(config);
 	cfg_free(cfg);
 	return status;
 }

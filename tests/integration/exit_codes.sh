@@ -47,8 +47,21 @@ run bash -c 'ulimit -f 0; exec "$1" -f -c "$2" 3>&2' - "$KVSTORED" "$CONF"
 expect_equal "$CODE" 74 "the exit status when no file may grow"
 rm -f "$PIDFILE"
 
+# 74 also at the end, when memory cannot be written out: told to the client of /shutdown; the write stays in the WAL.
+start_foreground
+expect_http 200 POST "/set?key=b&value=2"
+prlimit --pid "$PID" --fsize=0
+expect_http 200 GET /shutdown
+grep -q '^memory not flushed: .*sst' "$BODY" || fail "the answer does not tell of the failure: $(<"$BODY")"
+expect_equal "$(tail -n 1 "$BODY")" "kvstored stopped" "the last line"
+wait "$PID"
+expect_equal $? 74 "the exit status when memory cannot be flushed"
+expect_no_file "$PIDFILE"
+
 # And all is well again.
 start_daemon
 expect_http 200 GET "/get?key=a"
 expect_body 1
+expect_http 200 GET "/get?key=b"
+expect_body 2
 stop_daemon

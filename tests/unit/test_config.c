@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration file: defaults, every type, every refusal with its line, reload, and print as the inverse of load. */
 #define _GNU_SOURCE
+#include <config.h>
 #include "daemon/config.h"
 #include "daemon/config_option.h"
 #include "support/runner.h"
@@ -111,7 +112,7 @@ START_TEST(every_option_can_be_set)
 		"port=0\ninsecure_listen = yes\nallowed_hosts = {db.example, \"10.0.0.1\"}\n"
 		"shutdown = off\nhttp_threads = 3\nconnection_limit = 77\nmax_value_size = 1k\n"
 		"data_dir = /d\nflush_interval = 0\ncompaction_threshold = 64\n"
-		"memtable_size = \"1G\"\nblock_cache_size = 0\ndurability = os\ncompression = zstd\n"
+		"memtable_size = \"1G\"\nblock_cache_size = 0\ndurability = os\ncompression = none\n"
 		"pidfile = /p\nlogfile = /l\nlog_level = debug\nuser = \"\"\ngroup = adm\n");
 	ck_assert_uint_eq(config.listen.count, 4);
 	ck_assert_str_eq(config.listen.items[2], "127.1.2.3");
@@ -128,7 +129,7 @@ START_TEST(every_option_can_be_set)
 	ck_assert_uint_eq(config.memtable_bytes, 1 << 30);
 	ck_assert_uint_eq(config.block_cache_bytes, 0);
 	ck_assert_uint_eq(config.durability, 1);
-	ck_assert_uint_eq(config.compression, 2);
+	ck_assert_uint_eq(config.compression, 0);
 	ck_assert_str_eq(config.pidfile, "/p");
 	ck_assert_str_eq(config.logfile, "/l");
 	ck_assert_uint_eq(config.log_level, 3);
@@ -217,6 +218,24 @@ START_TEST(a_socket_path_must_fit_into_its_address)
 	ck_assert_uint_eq(strlen(config.listen.items[0]), 107);
 	snprintf(text, sizeof(text), "listen = {\"%sa\"}\n", name);
 	refused(text, 1, "listen must be a list");
+}
+END_TEST
+
+START_TEST(a_compression_counts_only_when_it_is_built_in)
+{
+#ifdef HAVE_LZ4
+	load_ok("compression = lz4\n");
+	ck_assert_uint_eq(config.compression, 1);
+#else
+	refused("\ncompression = lz4\n", 2, "this kvstored was built without");
+#endif
+#ifdef HAVE_ZSTD
+	load_ok("compression = zstd\n");
+	ck_assert_uint_eq(config.compression, 2);
+#else
+	refused("\ncompression = zstd\n", 2, "this kvstored was built without");
+#endif
+	refused("compression = gzip\n", 1, "compression must be one of \"none\", \"lz4\", \"zstd\"");
 }
 END_TEST
 
@@ -378,6 +397,7 @@ int main(void)
 	tcase_add_test(tests, what_looks_like_a_comment_inside_a_value_is_kept);
 	tcase_add_test(tests, only_loopback_unless_insecure_listen_says_so);
 	tcase_add_test(tests, a_socket_path_must_fit_into_its_address);
+	tcase_add_test(tests, a_compression_counts_only_when_it_is_built_in);
 	tcase_add_test(tests, what_is_printed_can_be_read_again);
 	tcase_add_test(tests, every_option_is_printed_once);
 	tcase_add_test(tests, every_default_passes_its_own_check);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration reaches store and server, and its defaults are theirs. */
+#include <config.h>
 #include "daemon/settings.h"
 #include "support/runner.h"
 
@@ -100,10 +101,16 @@ END_TEST
 
 START_TEST(the_words_of_compression_are_those_of_the_store)
 {
+	load("compression = none\n");
+	ck_assert_int_eq(settings_of_store(&config).compression, STORE_COMPRESSION_NONE);
+#ifdef HAVE_LZ4
 	load("compression = lz4\n");
 	ck_assert_int_eq(settings_of_store(&config).compression, STORE_COMPRESSION_LZ4);
+#endif
+#ifdef HAVE_ZSTD
 	load("compression = zstd\n");
 	ck_assert_int_eq(settings_of_store(&config).compression, STORE_COMPRESSION_ZSTD);
+#endif
 }
 END_TEST
 
