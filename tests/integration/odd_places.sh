@@ -30,7 +30,7 @@ refused "$DATA" "75 77"
 rm "$DATA"
 
 start_foreground
-expect_http 200 POST "/set?key=a&value=1"
+expect_http 200 POST "/set?key=wanted&value=1"
 kill_daemon # so that the WAL stays
 
 # odd FILE CODES: each kind of thing in the place of the file.
@@ -50,7 +50,7 @@ odd() {
 	rmdir "$1"
 	mv "$DIR/kept" "$1"
 }
-wal=$(ls "$DATA"/*.wal | tail -n 1)
+wal=$(grep -lF wanted "$DATA"/*.wal) # not one that lies ready for later
 odd "$DATA/LOCK" "75 77"
 odd "$wal" "65 75 77"
 odd "$DATA/MANIFEST" "65 75 77"
@@ -58,6 +58,6 @@ odd "$LOG" "75 77"
 
 # Put back, everything is there.
 start_foreground
-expect_http 200 GET "/get?key=a"
+expect_http 200 GET "/get?key=wanted"
 expect_body 1
 stop_daemon

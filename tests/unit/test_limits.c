@@ -67,6 +67,8 @@ START_TEST(what_cannot_be_had_is_told_and_as_much_as_possible_taken)
 	ck_assert_ptr_nonnull(strstr(err.text, "200 open files are allowed"));
 	ck_assert_ptr_nonnull(strstr(err.text, "for 1024 connections"));
 	ck_assert_uint_eq(get().rlim_cur, 200);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
 }
 END_TEST
 
