@@ -7,3 +7,7 @@ tests_unit_test_recover_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_commit
 TESTS += tests/unit/test_commit
 tests_unit_test_commit_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_flush
+TESTS += tests/unit/test_flush
+check_PROGRAMS += tests/unit/test_compaction
+TESTS += tests/unit/test_compaction

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The compaction threads: that they keep the tables few, keep going, and meet damage and full disks as they should. */
+#include "base/clock.h"
+#include "support/runner.h"
+#include "support/small_store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+static struct small_store small;
+
+static void setup(void)
+{
+	small_store_init(&small);
+	small.options.durability = STORE_DURABLE_OS;
+}
+
+static void teardown(void)
+{
+	small_store_done(&small);
+}
+
+static struct store_stats stats(void)
+{
+	struct store_stats ret;
+
+	store_get_stats(small.store, &ret);
+	return ret;
+}
+
+static void fill(unsigned from, unsigned to, const char *value)
+{
+	char key[32];
+
+	for (unsigned i = from; i < to; i++) {
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert_int_eq(small_put(&small, key, value), KV_OK);
+	}
+}
+
+static uint64_t entries(void)
+{
+	struct store_stats now = stats();
+	uint64_t sum = 0;
+
+	for (unsigned n = 0; n < now.level_count; n++)
+		sum += now.levels[n].entries;
+	return sum;
+}
+
+START_TEST(level_0_stays_short_under_writes)
+{
+	small_store_open(&small);
+	for (unsigned round = 0; round < 40; round++) {
+		fill(0, 200, "a value of some length to fill the memtable");
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+		ck_assert_uint_le(stats().levels[0].tables, 20);
+	}
+	ck_assert_uint_gt(stats().compactions, 0);
+}
+END_TEST
+
+START_TEST(overwritten_and_deleted_entries_leave_the_disk)
+{
+	char key[32];
+
+	small_store_open(&small);
+	for (unsigned round = 0; round < 5; round++)
+		fill(0, 500, "v");
+	for (unsigned i = 0; i < 250; i++) {
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert_int_eq(small_delete(&small, key), KV_OK);
+	}
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	ck_assert_uint_eq(entries(), 250);
+	small_expect(&small, "key000249", NULL);
+	small_expect(&small, "key000250", "v");
+}
+END_TEST
+
+START_TEST(what_a_snapshot_needs_stays_until_it_is_released)
+{
+	struct store_snapshot *snapshot;
+
+	small_store_open(&small);
+	fill(0, 100, "old");
+	snapshot = store_snapshot_new(small.store);
+	fill(0, 100, "new");
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	ck_assert_uint_eq(entries(), 200);
+	store_snapshot_free(snapshot);
+	fill(0, 1, "newer"); /* something to merge with */
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	small_expect(&small, "key000000", "newer");
+	small_expect(&small, "key000099", "new");
+}
+END_TEST
+
+/* Damages the first data block of the newest table. */
+static void damage_table(void)
+{
+	char name[64];
+	struct buf content;
+
+	snprintf(name, sizeof name, "%s", small_newest(&small, ".sst"));
+	content = disk_read(&small.disk, name);
+	content.data[10] ^= 0xff;
+	disk_write(&small.disk, name, buf_slice(&content));
+	buf_free(&content);
+}
+
+START_TEST(a_damaged_table_fails_its_keys_only_and_is_told_once)
+{
+	struct kv_error err = { 0 };
+	struct store_value got;
+
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	small_store_crash(&small);
+	damage_table();
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "b", "2"), KV_OK);
+	ck_assert_int_eq(store_get(small.store, NULL, slice_of_string("a"), &got, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.file, ".sst"));
+	small_expect(&small, "b", "2");
+	small_expect(&small, "c", NULL);
+	ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	ck_assert_int_eq(small_put(&small, "b", "3"), KV_OK);
+	ck_assert_uint_eq(small.warnings, 1);
+	ck_assert_int_eq(store_get(small.store, NULL, slice_of_string("a"), &got, &err), KV_CORRUPT);
+	small_expect(&small, "b", "3");
+}
+END_TEST
+
+START_TEST(a_full_disk_leaves_the_inputs_as_they_were)
+{
+	struct kv_error err;
+
+	small_store_open(&small);
+	fill(0, 300, "v1");
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	fill(0, 300, "v2");
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
+	ck_assert_int_eq(store_compact(small.store, &err), KV_NO_SPACE);
+	small_expect(&small, "key000299", "v2");
+	fault_fs_heal(small.disk.fault);
+	small_store_crash(&small);
+	small_store_open(&small);
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	small_expect(&small, "key000000", "v2");
+	ck_assert_uint_eq(entries(), 300);
+}
+END_TEST
+
+enum { READERS = 4 };
+static _Atomic bool stop_reading;
+
+/* Whatever is compacted meanwhile, a full walk sees each of the 200 keys once, with a value of one round. */
+static void *walk_again_and_again(void *arg)
+{
+	_Atomic unsigned *walks = arg;
+
+	while (!stop_reading) {
+		struct store_iter *iter;
+		unsigned seen = 0;
+
+		if (store_iter_open(small.store, NULL, &iter, NULL) != KV_OK)
+			return "cannot open an iterator";
+		for (store_iter_seek_first(iter); store_iter_valid(iter); store_iter_next(iter))
+			seen++;
+		if (store_iter_status(iter, NULL) != KV_OK || seen != 200)
+			return "a walk saw something else than 200 keys";
+		store_iter_close(iter);
+		(*walks)++;
+	}
+	return NULL;
+}
+
+START_TEST(readers_are_not_disturbed_by_compactions)
+{
+	pthread_t threads[READERS];
+	_Atomic unsigned walks = 0;
+	void *complaint;
+
+	small.options.compaction_threads = 2;
+	small_store_open(&small);
+	fill(0, 200, "round 0 of a value that is long enough to fill the memtable soon");
+	for (int i = 0; i < READERS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, walk_again_and_again, &walks), 0);
+	for (unsigned round = 0; round < 60 || walks < 20; round++)
+		fill(0, 200, "another round of a value that is long enough to fill the memtable");
+	stop_reading = true;
+	for (int i = 0; i < READERS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &complaint), 0);
+		ck_assert_msg(!complaint, "%s", (const char *)complaint);
+	}
+	ck_assert_uint_gt(stats().compactions, 0);
+	ck_assert_uint_eq(stats().iterators, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("compaction");
+	TCase *tcase = tcase_create("compaction");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, level_0_stays_short_under_writes);
+	tcase_add_test(tcase, overwritten_and_deleted_entries_leave_the_disk);
+	tcase_add_test(tcase, what_a_snapshot_needs_stays_until_it_is_released);
+	tcase_add_test(tcase, a_damaged_table_fails_its_keys_only_and_is_told_once);
+	tcase_add_test(tcase, a_full_disk_leaves_the_inputs_as_they_were);
+	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
+	suite_add_tcase(suite, tcase);
+	return runner_run(suite);
+}
