@@ -228,19 +228,17 @@ kv_status engine_compact(struct engine *engine, struct kv_error *err)
 
 /* ---- the clean end ---- */
 
-static uint64_t newest_table(struct engine *engine, struct engine_finish_report *report)
+static void report_newest_table(struct engine *engine, struct engine_finish_report *report)
 {
 	struct view *view = views_acquire(&engine->views);
-	uint64_t number = 0;
 
 	if (view->levels[0]->count > 0) {
 		const struct sst_meta *meta = table_meta(view->levels[0]->tables[0]);
 
-		number = meta->number;
+		filename_make(report->table, FILENAME_TABLE, meta->number);
 		report->bytes_flushed = meta->file_bytes;
 	}
 	view_unref(view);
-	return number;
 }
 
 static kv_status flush_everything(struct engine *engine, struct engine_finish_report *report,
@@ -251,7 +249,7 @@ static kv_status flush_everything(struct engine *engine, struct engine_finish_re
 
 	if (status == KV_OK && last) {
 		report->entries_flushed = memtable_entries(last);
-		report->table_number = newest_table(engine, report);
+		report_newest_table(engine, report);
 	}
 	memtable_unref(last);
 	return status;

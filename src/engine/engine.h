@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/pinned.h"
 #include "engine/batch.h"
+#include "engine/filename.h"
 #include "engine/health.h"
 #include "engine/iter_live.h"
 #include "engine/manifest.h"
@@ -40,7 +41,8 @@ kv_status engine_open(const struct engine_options *options, struct engine **ret,
 void engine_retune(struct engine *engine, uint32_t flush_interval_s, uint32_t compaction_threshold);
 
 struct engine_finish_report {
-	uint64_t entries_flushed, bytes_flushed, table_number; /* 0: memory was empty */
+	uint64_t entries_flushed, bytes_flushed;
+	char table[FILENAME_MAX_BYTES]; /* written by the last flush; "": memory was empty */
 	uint64_t wal_segments_removed;
 	uint64_t tables, bytes_on_disk;
 	uint64_t elapsed_us;

@@ -4,9 +4,9 @@
  * down; so this file translates, and does nothing else. The write path is in lsm_batch.c.
  */
 #include "engine/engine.h"
-#include "engine/filename.h"
 #include "store/lsm.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -92,7 +92,6 @@ static kv_status lsm_finish(struct store *store, struct store_finish_report *ret
 {
 	struct engine_finish_report report;
 	kv_status status = engine_finish(lsm_engine(store), &report, err);
-	char name[FILENAME_MAX_BYTES] = "";
 
 	if (status != KV_OK)
 		return status;
@@ -104,9 +103,7 @@ static kv_status lsm_finish(struct store *store, struct store_finish_report *ret
 		.bytes_on_disk = report.bytes_on_disk,
 		.elapsed_us = report.elapsed_us,
 	};
-	if (report.table_number != 0)
-		filename_make(name, FILENAME_TABLE, report.table_number);
-	memcpy(ret->table, name, sizeof ret->table);
+	snprintf(ret->table, sizeof ret->table, "%s", report.table);
 	return KV_OK;
 }
 
