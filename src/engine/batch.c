@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Operations are encoded as they are added, so that a commit only concatenates. Each has one encoding: what the
- * reader accepts is what the writer makes, byte for byte (shortest varints, no empty expiry, no value in a delete).
+ * Operations are encoded as they are added, so that a commit only concatenates. Each has one
+ * encoding: what the reader accepts is what the writer makes, byte for byte (shortest varints, no
+ * empty expiry, no value in a delete).
  */
 #include "engine/batch.h"
 
@@ -104,7 +105,8 @@ static bool read_operation(struct reader *r, struct entry *ret)
 		(ret->kind == ENTRY_DELETE && value_len > 0))
 		return false;
 	ret->expires_unix_ms = 0;
-	if ((tag & TAG_EXPIRES) && (!read_varint64(r, &ret->expires_unix_ms) || ret->expires_unix_ms == 0))
+	if ((tag & TAG_EXPIRES) &&
+		(!read_varint64(r, &ret->expires_unix_ms) || ret->expires_unix_ms == 0))
 		return false;
 	return read_bytes(r, key_len, &ret->key) && read_bytes(r, value_len, &ret->value);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A set of writes that commits as one, in the form in which it lies in the payload of a WAL group (doc/format.md):
+ * A set of writes that commits as one, in the form in which it lies in the payload of a WAL group
+ * (doc/format.md):
  *
  *	operation = tag:u8 key_len:varint value_len:varint [expires:varint] key value
  *	tag       = kind (low 4 bits) | 0x80 when `expires` (unix milliseconds) follows
@@ -26,13 +27,14 @@ struct batch {
 void batch_free(struct batch *batch);  /* the content, not the struct */
 void batch_clear(struct batch *batch); /* keeps the memory */
 
-/* KV_INVALID: key length not 1..ENTRY_KEY_MAX, value above ENTRY_VALUE_MAX, batch above BATCH_BYTES_MAX. */
+/* KV_INVALID: key length not 1..ENTRY_KEY_MAX, value above ENTRY_VALUE_MAX, batch above
+ * BATCH_BYTES_MAX. */
 kv_status batch_put(struct batch *batch, struct slice key, struct slice value,
 	uint64_t expires_unix_ms);
 kv_status batch_delete(struct batch *batch, struct slice key);
 
-/* Reads the next operation; `ret->sequence` is left alone. KV_NOT_FOUND at the end, KV_CORRUPT when the bytes are no
- * operation (unknown kind, lengths out of range, cut). */
+/* Reads the next operation; `ret->sequence` is left alone. KV_NOT_FOUND at the end, KV_CORRUPT
+ * when the bytes are no operation (unknown kind, lengths out of range, cut). */
 kv_status batch_next(struct reader *reader, struct entry *ret);
 
 #endif

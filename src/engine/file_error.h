@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 
-/* Fills `err` (NULL is allowed) and returns `status`, so that one can write `return file_error(...)`. */
+/* Fills `err` (NULL is allowed) and returns `status`. */
 kv_status file_error(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
 	uint64_t offset, const char *format, ...) __attribute__((format(printf, 6, 7)));
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A name is ours only in the one spelling that we write: parsing takes the number out, makes the name again
- * and compares. So two names never mean the same file, and a person's copy ("000012.sst.old") is foreign.
+ * A name is ours only in the one spelling that we write: parsing takes the number out, makes the
+ * name again and compares. So two names never mean the same file, and a person's copy
+ * ("000012.sst.old") is foreign.
  */
 #include "engine/filename.h"
 
@@ -51,8 +52,8 @@ const char *filename_make(char buf[FILENAME_MAX_BYTES], enum filename_kind kind,
 	return buf;
 }
 
-/* Up to the first byte that is no digit. A number that does not fit wraps around, and is then found to be spelled
- * otherwise. */
+/* Up to the first byte that is no digit. A number that does not fit wraps around, and is then
+ * found to be spelled otherwise. */
 static uint64_t leading_number(const char *name)
 {
 	uint64_t ret = 0;

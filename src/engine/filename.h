@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The names of a store's files: build and parse. Numbers are decimal, at least six digits, and used once. */
+/* The names of a store's files: build and parse. Numbers are decimal, at least six digits, and
+ * used once. */
 #ifndef KV_ENGINE_FILENAME_H
 #define KV_ENGINE_FILENAME_H
 
@@ -22,8 +23,8 @@ enum filename_kind {
 /* `kind` is WAL, TABLE or BLOB. Returns `buf`. */
 const char *filename_make(char buf[FILENAME_MAX_BYTES], enum filename_kind kind, uint64_t number);
 
-/* Only the one spelling that filename_make gives is ours ("000012.sst", not "12.sst"). *ret_number is 0 for
- * the kinds without one. */
+/* Only the one spelling that filename_make gives is ours ("000012.sst", not "12.sst").
+ * *ret_number is 0 for the kinds without one. */
 enum filename_kind filename_parse(const char *name, uint64_t *ret_number);
 
 #endif

@@ -6,8 +6,9 @@
  *	store-id 0123456789abcdef0123456789abcdef
  *	checksum 0123456789abcdef
  *
- * In every version the first line tells the version and the last one the checksum of all before it, so that a newer version
- * is told from damage. Each line ends with a newline, and there is nothing else.
+ * In every version the first line tells the version and the last one the checksum of all before it,
+ * so that a newer version is told from damage. Each line ends with a newline, and there is nothing
+ * else.
  */
 #include "engine/identity.h"
 
@@ -142,8 +143,8 @@ static size_t make_text(char text[TEXT_MAX_BYTES], const struct store_id *id)
 	for (size_t i = 0; i < sizeof id->bytes; i++)
 		len += (size_t)snprintf(text + len, TEXT_MAX_BYTES - len, "%02x", id->bytes[i]);
 	text[len++] = '\n';
-	len += (size_t)snprintf(text + len, TEXT_MAX_BYTES - len, CHECKSUM_PREFIX "%016" PRIx64 "\n",
-		checksum_of(text, len));
+	len += (size_t)snprintf(text + len, TEXT_MAX_BYTES - len,
+		CHECKSUM_PREFIX "%016" PRIx64 "\n", checksum_of(text, len));
 	return len;
 }
 

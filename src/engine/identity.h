@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which store a directory holds: the file FORMAT (text: "kvstored 1\nstore-id <32 hex digits>\n" and a checksum line; doc/format.md),
- * and LOCK, which one process at a time holds.
+ * Which store a directory holds: the file FORMAT (text: "kvstored 1\nstore-id <32 hex digits>\n"
+ * and a checksum line; doc/format.md), and LOCK, which one process at a time holds.
  */
 #ifndef KV_ENGINE_IDENTITY_H
 #define KV_ENGINE_IDENTITY_H
@@ -9,7 +9,8 @@
 #include "base/file.h"
 #include "engine/format.h"
 
-/* KV_NOT_FOUND: no FORMAT. KV_UNSUPPORTED: a newer version (the text names both). KV_CORRUPT: unreadable. */
+/* KV_NOT_FOUND: no FORMAT. KV_UNSUPPORTED: a newer version (the text names both). KV_CORRUPT:
+ * unreadable. */
 kv_status identity_read(const struct dir *dir, struct store_id *ret, struct kv_error *err);
 
 /* Makes a random id (getrandom) and writes FORMAT durably. KV_INVALID when there is one already. */

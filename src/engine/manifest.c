@@ -6,8 +6,8 @@
  *	        wal_count wal_number* table_count table*      (all varints)
  *	table = level:u8 meta                                 (sst_meta.c)
  *
- * What is read is checked as a whole, and what is written is checked by the same function first: a MANIFEST that
- * could not be read again is never put into force.
+ * What is read is checked as a whole, and what is written is checked by the same function first: a
+ * MANIFEST that could not be read again is never put into force.
  */
 #include "engine/manifest.h"
 
@@ -32,8 +32,8 @@ void manifest_free(struct manifest *manifest)
 	*manifest = (struct manifest){ 0 };
 }
 
-/* Room for one more in an array that is grown by this function only, to the next power of two: no capacity
- * needs to be stored. */
+/* Room for one more in an array that is grown by this function only, to the next power of two:
+ * no capacity needs to be stored. */
 static bool grow(void **array, size_t count, size_t element_bytes)
 {
 	void *larger;
@@ -63,7 +63,8 @@ static kv_status take_table(struct manifest *manifest, unsigned level, struct ss
 	return KV_OK;
 }
 
-kv_status manifest_add_table(struct manifest *manifest, unsigned level, const struct sst_meta *meta)
+kv_status manifest_add_table(struct manifest *manifest, unsigned level,
+	const struct sst_meta *meta)
 {
 	struct sst_meta copy = { 0 };
 	kv_status status = sst_meta_copy(meta, &copy);
@@ -111,7 +112,8 @@ static bool disjoint(const struct sst_meta *a, const struct sst_meta *b)
 		slice_compare(buf_slice(&b->largest), buf_slice(&a->smallest)) < 0;
 }
 
-/* A table of level 0 hides those behind it in the list: they must be older, or have no key in common with it. */
+/* A table of level 0 hides those behind it in the list: they must be older, or have no key in
+ * common with it. */
 static const char *check_level_0(const struct manifest_table *tables, size_t count)
 {
 	uint64_t newest_behind = 0;
@@ -200,7 +202,8 @@ static kv_status check(const struct manifest *manifest, const char **ret_wrong)
 
 /* ---- reading ---- */
 
-static kv_status damaged(struct kv_error *err, const char *dir_path, uint64_t offset, const char *text)
+static kv_status damaged(struct kv_error *err, const char *dir_path, uint64_t offset,
+	const char *text)
 {
 	return file_error(err, KV_CORRUPT, dir_path, NAME, offset, "%s", text);
 }
@@ -213,7 +216,8 @@ static kv_status check_header(struct slice file, const struct store_id *id, cons
 	if (file.len < MANIFEST_HEADER_BYTES + MANIFEST_CHECKSUM_BYTES)
 		return damaged(err, dir_path, file.len, "the file was cut");
 	covered = file.len - MANIFEST_CHECKSUM_BYTES;
-	/* in this order in every version: only what passed the checksum can be believed to be newer */
+	/* in this order in every version: only what passed the checksum can be believed to be
+	 * newer */
 	if (get_fixed64(file.data) != MANIFEST_MAGIC)
 		return damaged(err, dir_path, 0, "the file does not begin as a MANIFEST");
 	if (get_fixed64(file.data + covered) !=
@@ -227,7 +231,8 @@ static kv_status check_header(struct slice file, const struct store_id *id, cons
 		return file_error(err, KV_INVALID, dir_path, NAME, MANIFEST_HEADER_STORE_ID,
 			"the file belongs to another store");
 	if (get_fixed32(file.data + MANIFEST_HEADER_RESERVED) != 0)
-		return damaged(err, dir_path, MANIFEST_HEADER_RESERVED, "reserved bytes are in use");
+		return damaged(err, dir_path, MANIFEST_HEADER_RESERVED,
+			"reserved bytes are in use");
 	return KV_OK;
 }
 

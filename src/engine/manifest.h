@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which files are live: the whole list, one checksum, replaced atomically (temp, fsync, rename, fsync of the
- * directory). Files that are not in it are orphans of a crash.
+ * Which files are live: the whole list, one checksum, replaced atomically (temp, fsync, rename,
+ * fsync of the directory). Files that are not in it are orphans of a crash.
  */
 #ifndef KV_ENGINE_MANIFEST_H
 #define KV_ENGINE_MANIFEST_H
@@ -21,26 +21,31 @@ struct manifest {
 	uint64_t generation;      /* rises with every write */
 	uint64_t next_file_number; /* larger than that of every file that exists */
 	uint64_t last_sequence;   /* every entry up to it is in the tables (or was dropped), none after it */
-	uint64_t *wal_numbers;    /* owned, as `tables` grown by manifest_add_* only; ascending: segments that hold unflushed groups, then unused ones. Each must exist. */
+	/* Owned, as `tables` grown by manifest_add_* only. Ascending: segments that hold unflushed
+	 * groups, then unused ones. Each must exist. */
+	uint64_t *wal_numbers;
 	size_t wal_count;
-	struct manifest_table *tables; /* owned; by level, level 0 newest first, deeper levels by smallest key */
+	/* owned; by level, level 0 newest first, deeper levels by smallest key */
+	struct manifest_table *tables;
 	size_t table_count;
 };
 
 void manifest_free(struct manifest *manifest);
 
 /* Appends a copy. */
-kv_status manifest_add_table(struct manifest *manifest, unsigned level, const struct sst_meta *meta);
+kv_status manifest_add_table(struct manifest *manifest, unsigned level,
+	const struct sst_meta *meta);
 kv_status manifest_add_wal(struct manifest *manifest, uint64_t number);
 
-/* KV_NOT_FOUND when there is none; KV_CORRUPT; KV_INVALID: of another store; KV_UNSUPPORTED: newer version. Checks
- * everything that can be checked without opening other files (numbers unique, levels sorted and disjoint from 1 on,
- * sequences in order). */
+/* KV_NOT_FOUND when there is none; KV_CORRUPT; KV_INVALID: of another store; KV_UNSUPPORTED:
+ * newer version. Checks everything that can be checked without opening other files (numbers
+ * unique, levels sorted and disjoint from 1 on, sequences in order). */
 kv_status manifest_read(const struct dir *dir, const struct store_id *id, struct manifest *ret,
 	struct kv_error *err);
 
-/* Durable when it returns KV_OK. KV_UNCERTAIN: the old or the new one will be found at the next start: the
- * store must stop writing. Any other failure: the old one is in force. KV_INVALID: manifest_read would not accept it. */
+/* Durable when it returns KV_OK. KV_UNCERTAIN: the old or the new one will be found at the next
+ * start: the store must stop writing. Any other failure: the old one is in force. KV_INVALID:
+ * manifest_read would not accept it. */
 kv_status manifest_write(const struct dir *dir, const struct store_id *id,
 	const struct manifest *manifest, struct kv_error *err);
 

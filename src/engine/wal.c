@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Headers and segment files. Two rules keep a segment's past from being taken for its present: the seed of a group's
- * checksums holds the segment's number, which is used once; and a recycled file loses its header, durably,
- * before it gets its new name. So a valid header under the wrong number means that files were mixed up.
+ * Headers and segment files. Two rules keep a segment's past from being taken for its present: the
+ * seed of a group's checksums holds the segment's number, which is used once; and a recycled file
+ * loses its header, durably, before it gets its new name. So a valid header under the wrong number
+ * means that files were mixed up.
  */
 #include "engine/wal.h"
 
@@ -40,7 +41,8 @@ void wal_header_encode(uint8_t to[WAL_HEADER_BYTES], const struct store_id *id,
 kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct store_id *id,
 	uint64_t number, struct wal_header *ret)
 {
-	/* in this order in every version: only what passed the checksum can be believed to be newer */
+	/* in this order in every version: only what passed the checksum can be believed to be
+	 * newer */
 	if (get_fixed64(from + WAL_HEADER_MAGIC) != WAL_MAGIC ||
 		get_fixed64(from + WAL_HEADER_CHECKSUM) !=
 			checksum64(slice_of(from, WAL_HEADER_CHECKSUM), WAL_MAGIC))
@@ -129,7 +131,8 @@ static kv_status write_zeros(const struct file *file, uint64_t bytes, struct kv_
 		uint64_t offset = done;
 
 		for (count = 0; count < ZEROS_AT_ONCE && done < bytes; count++) {
-			size_t len = bytes - done < ZEROS_BYTES ? (size_t)(bytes - done) : ZEROS_BYTES;
+			uint64_t left = bytes - done;
+			size_t len = left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES;
 
 			iov[count] = (struct iovec){ .iov_base = zeros, .iov_len = len };
 			done += len;

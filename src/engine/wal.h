@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The write-ahead log: what the writer and the reader share. A segment is a header and a run of groups (format.h,
- * doc/format.md); a group is a commit's operations under one checksum: it is there as a whole or not.
+ * The write-ahead log: what the writer and the reader share. A segment is a header and a run of
+ * groups (format.h, doc/format.md); a group is a commit's operations under one checksum: it is
+ * there as a whole or not.
  *
- * How the end is told from damage: each group carries the offset that was known durable when it was written.
- * A bad group at offset p is a torn tail only if no header of a later group says that more than p had been synced.
- * A segment that has a successor ends where the successor's header says; anything bad before that is damage.
+ * How the end is told from damage: each group carries the offset that was known durable when it was
+ * written. A bad group at offset p is a torn tail only if no header of a later group says that more
+ * than p had been synced. A segment that has a successor ends where the successor's header says;
+ * anything bad before that is damage.
  */
 #ifndef KV_ENGINE_WAL_H
 #define KV_ENGINE_WAL_H
@@ -23,9 +25,9 @@ struct wal_header {
 
 void wal_header_encode(uint8_t to[WAL_HEADER_BYTES], const struct store_id *id,
 	const struct wal_header *header);
-/* KV_CORRUPT: no header (magic or checksum); KV_UNSUPPORTED: a newer version; KV_INVALID: valid, but of another store
- * or another number, so a file in the wrong place (a recycled segment has no header until it is begun). *ret is
- * filled for KV_INVALID too. */
+/* KV_CORRUPT: no header (magic or checksum); KV_UNSUPPORTED: a newer version; KV_INVALID: valid,
+ * but of another store or another number, so a file in the wrong place (a recycled segment has
+ * no header until it is begun). *ret is filled for KV_INVALID too. */
 kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct store_id *id,
 	uint64_t number, struct wal_header *ret);
 
@@ -55,21 +57,23 @@ static inline uint64_t wal_group_bytes(uint64_t payload_bytes)
 		WAL_GROUP_ALIGN;
 }
 
-/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) written zeros, synced (file and
- * directory): space that was written before makes later appends about a third faster than fallocated space. May take
- * long; any thread. KV_INVALID when `number` exists. On failure no file is left, as far as that can be done. */
+/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) written
+ * zeros, synced (file and directory): space that was written before makes later appends about a
+ * third faster than fallocated space. May take long; any thread. KV_INVALID when `number`
+ * exists. On failure no file is left, as far as that can be done. */
 kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t bytes,
 	struct kv_error *err);
-/* The same from a retired segment, which the MANIFEST on disk no longer names: its header is wiped and all of it is
- * synced, it is renamed, then the directory is synced. KV_INVALID when `number` exists. After a failure it may have
- * either name and no header: sweep both. */
+/* The same from a retired segment, which the MANIFEST on disk no longer names: its header is
+ * wiped and all of it is synced, it is renamed, then the directory is synced. KV_INVALID when
+ * `number` exists. After a failure it may have either name and no header: sweep both. */
 kv_status wal_recycle_segment(const struct dir *dir, uint64_t old_number, uint64_t number,
 	struct kv_error *err);
 
-/* Puts bytes [from, to) of a segment that was found at start on stable storage: they are read, written again in
- * place and synced. A sync alone would not do: after a failed sync in an earlier life of this machine's memory
- * the pages may be clean and yet not on disk. Recovery calls it for what lies behind the last `synced` before
- * it begins a successor whose prev_end says that the groups are durable. */
+/* Puts bytes [from, to) of a segment that was found at start on stable storage: they are read,
+ * written again in place and synced. A sync alone would not do: after a failed sync in an
+ * earlier life of this machine's memory the pages may be clean and yet not on disk. Recovery
+ * calls it for what lies behind the last `synced` before it begins a successor whose prev_end
+ * says that the groups are durable. */
 kv_status wal_settle(const struct dir *dir, uint64_t number, uint64_t from, uint64_t to,
 	struct kv_error *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads through a window of the file. Before any memory is taken for a payload, its length has passed the check of
- * the header and fits what is left of the file.
+ * Reads through a window of the file. Before any memory is taken for a payload, its length has
+ * passed the check of the header and fits what is left of the file.
  *
  * What is bad at offset p is judged by everything behind it:
  *
@@ -10,10 +10,10 @@
  *	zeros at p (or no room for them) and no header behind           a clean end
  *	anything else                                                   a torn tail, from p on
  *
- * A header counts for what it claims even if its own payload is torn: the claim was true when it was written. An old
- * group of a recycled file passes for a header of this segment with a chance of 2^-32, and its sequence is too
- * low even then; the scan looks at one word in eight bytes and at no payload, so its time is linear in the file
- * whatever lies there.
+ * A header counts for what it claims even if its own payload is torn: the claim was true when it
+ * was written. An old group of a recycled file passes for a header of this segment with a chance of
+ * 2^-32, and its sequence is too low even then; the scan looks at one word in eight bytes and at no
+ * payload, so its time is linear in the file whatever lies there.
  */
 #include "engine/wal_reader.h"
 
@@ -94,8 +94,8 @@ static kv_status load(struct wal_reader *r, uint64_t offset, size_t len, const u
 	return KV_OK;
 }
 
-/* The first header of a group of this segment at or behind *offset, with a sequence of at least `first_sequence`;
- * KV_NOT_FOUND: none. Its payload may be bad, or beyond the end of the file. */
+/* The first header of a group of this segment at or behind *offset, with a sequence of at least
+ * `first_sequence`; KV_NOT_FOUND: none. Its payload may be bad, or beyond the end of the file. */
 static kv_status find_header(struct wal_reader *r, uint64_t *offset, uint64_t first_sequence,
 	struct wal_group_header *ret, struct kv_error *err)
 {
@@ -111,9 +111,11 @@ static kv_status find_header(struct wal_reader *r, uint64_t *offset, uint64_t fi
 			return status;
 		len = r->window.len - (size_t)(from - r->window_offset);
 		for (at = 0; len - at >= WAL_GROUP_HEADER_BYTES; at += WAL_GROUP_ALIGN) {
-			if (get_fixed32(bytes + at + WAL_GROUP_MARK_OFFSET) != WAL_GROUP_MARK ||
-				get_fixed64(bytes + at + WAL_GROUP_FIRST_SEQUENCE) < first_sequence ||
-				!wal_group_decode(bytes + at, &r->id, r->number, from + at, ret))
+			const uint8_t *header = bytes + at;
+
+			if (get_fixed32(header + WAL_GROUP_MARK_OFFSET) != WAL_GROUP_MARK ||
+				get_fixed64(header + WAL_GROUP_FIRST_SEQUENCE) < first_sequence ||
+				!wal_group_decode(header, &r->id, r->number, from + at, ret))
 				continue;
 			*offset = from + at;
 			return KV_OK;
@@ -122,8 +124,8 @@ static kv_status find_header(struct wal_reader *r, uint64_t *offset, uint64_t fi
 	return KV_NOT_FOUND;
 }
 
-/* Whether the payload of the group with this header, at `offset`, is there and right; `limit` is where groups
- * must end at the latest. */
+/* Whether the payload of the group with this header, at `offset`, is there and right; `limit` is
+ * where groups must end at the latest. */
 static kv_status read_payload(struct wal_reader *r, uint64_t offset, uint64_t limit,
 	const struct wal_group_header *group, bool *ret_good, struct slice *ret_payload,
 	struct kv_error *err)
@@ -188,14 +190,15 @@ static kv_status with_header(struct wal_reader *r, enum wal_segment_state *ret_s
 {
 	if (r->file_bytes / WAL_BLOCK_BYTES < r->header.blocks)
 		return file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, r->file_bytes,
-			"the segment was cut: it had %" PRIu32 " blocks of %d bytes when it was begun",
+			"the segment was cut: it was begun with %" PRIu32 " blocks of %d bytes",
 			r->header.blocks, WAL_BLOCK_BYTES);
 	r->next_sequence = r->header.first_sequence;
 	*ret_state = WAL_SEGMENT_USED;
 	return KV_OK;
 }
 
-static kv_status wrong_header(const struct wal_reader *r, const uint8_t *bytes, struct kv_error *err)
+static kv_status wrong_header(const struct wal_reader *r, const uint8_t *bytes,
+	struct kv_error *err)
 {
 	if (memcmp(bytes + WAL_HEADER_STORE_ID, r->id.bytes, FORMAT_STORE_ID_BYTES) != 0)
 		return file_error(err, KV_INVALID, r->file.dir_path, r->file.name,
@@ -283,7 +286,8 @@ void wal_reader_set_end(struct wal_reader *r, uint64_t end)
 
 /* ---- the end ---- */
 
-/* One more than the offset of the last byte in [from, to) that is not zero; `from` when there is none. */
+/* One more than the offset of the last byte in [from, to) that is not zero; `from` when there is
+ * none. */
 static kv_status last_nonzero(struct wal_reader *r, uint64_t from, uint64_t to, uint64_t *ret,
 	struct kv_error *err)
 {
@@ -328,7 +332,8 @@ static uint64_t capped_end(const struct wal_reader *r, uint64_t offset, uint64_t
 	return len < r->file_bytes - offset ? offset + len : r->file_bytes;
 }
 
-/* *ret_later_end: end of the last group of this segment behind pos, 0: none. KV_CORRUPT: one knows pos to be durable. */
+/* *ret_later_end: end of the last group of this segment behind pos, 0: none. KV_CORRUPT: one
+ * knows pos to be durable. */
 static kv_status judge_later_groups(struct wal_reader *r, uint64_t *ret_later_end,
 	struct kv_error *err)
 {
@@ -340,14 +345,15 @@ static kv_status judge_later_groups(struct wal_reader *r, uint64_t *ret_later_en
 	while ((status = find_header(r, &offset, r->next_sequence, &group, err)) == KV_OK) {
 		if (group.synced > r->pos)
 			return damaged(r, r->pos,
-				"the group is damaged: later ones say that it was safely on disk", err);
+				"the group is damaged: a later one says that it was on disk", err);
 		*ret_later_end = capped_end(r, offset, group.length);
 		offset += WAL_GROUP_ALIGN;
 	}
 	return status == KV_NOT_FOUND ? KV_OK : status;
 }
 
-/* There is no good group at pos; `torn` is its header, when that is good, else NULL. KV_NOT_FOUND: the end. */
+/* There is no good group at pos; `torn` is its header, when that is good, else NULL.
+ * KV_NOT_FOUND: the end. */
 static kv_status judge_end(struct wal_reader *r, const struct wal_group_header *torn,
 	struct kv_error *err)
 {
@@ -385,7 +391,8 @@ static bool decodes(struct slice payload, uint32_t count)
 	return reader_left(&reader) == 0;
 }
 
-/* A good checksum over anything that the writer does not write is a fault of ours, or forged. NULL: nothing wrong. */
+/* A good checksum over anything that the writer does not write is a fault of ours, or forged.
+ * NULL: nothing wrong. */
 static const char *what_is_wrong(const struct wal_reader *r, const struct wal_group_header *group,
 	struct slice payload)
 {
@@ -426,7 +433,8 @@ static void take(struct wal_reader *r, const struct wal_group_header *group, str
 		.synced = group->synced,
 		.payload = payload,
 	};
-	/* the padding of the last group may be missing where the file was cut; nothing is lost by that */
+	/* the padding of the last group may be missing where the file was cut; nothing is lost
+	 * by that */
 	r->pos = len < r->file_bytes - r->pos ? r->pos + len : r->file_bytes;
 	r->next_sequence += group->count;
 	r->synced = group->synced;
@@ -447,8 +455,8 @@ static kv_status read_group(struct wal_reader *r, struct wal_read_group *ret, st
 	if (status != KV_OK)
 		return status;
 	if (!good && r->end != UINT64_MAX)
-		return damaged(r, r->pos, "the group is damaged: the next segment says that it was "
-			"safely on disk", err);
+		return damaged(r, r->pos,
+			"the group is damaged: the next segment says that it was on disk", err);
 	if (!good)
 		return judge_end(r, good_header ? &group : NULL, err);
 	wrong = what_is_wrong(r, &group, payload);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One write a group: what fits the buffer is copied there as a whole (for many small pieces that is faster than a
- * vector), and its checksum is taken in one go; a larger group is gathered, its small pieces in the buffer, its large
- * ones from where they lie, and written whenever buffer or vector is full.
+ * One write a group: what fits the buffer is copied there as a whole (for many small pieces that is
+ * faster than a vector), and its checksum is taken in one go; a larger group is gathered, its small
+ * pieces in the buffer, its large ones from where they lie, and written whenever buffer or vector
+ * is full.
  *
- * Behind each group lie WAL_END_BYTES zeros, over which the next one is written: a reader of a recycled segment sees
- * an end there, not the middle of an old group. Where the file ends they are not needed.
+ * Behind each group lie WAL_END_BYTES zeros, over which the next one is written: a reader of a
+ * recycled segment sees an end there, not the middle of an old group. Where the file ends they are
+ * not needed.
  *
- * A group that could not be written for want of space or memory is undone before anybody is told: a write that is
- * reported as failed may have reached the file as a whole (a short write, then an error in the padding), and would
- * be found at the next start. The file is cut to the size it had, the header is overwritten with zeros if it lies
- * below that, and this is synced. After that there is no header of this segment at or behind the end; remnants of
- * a payload have none that fits its place, so the reader takes them for nothing.
+ * A group that could not be written for want of space or memory is undone before anybody is told: a
+ * write that is reported as failed may have reached the file as a whole (a short write, then an
+ * error in the padding), and would be found at the next start. The file is cut to the size it had,
+ * the header is overwritten with zeros if it lies below that, and this is synced. After that there
+ * is no header of this segment at or behind the end; remnants of a payload have none that fits its
+ * place, so the reader takes them for nothing.
  */
 #include "engine/wal_writer.h"
 
@@ -65,7 +68,8 @@ static kv_status refuse_poisoned(const struct wal_writer *w, struct kv_error *er
 
 /* ---- open ---- */
 
-/* Only a file that holds no group of this number may be begun: what is written over cannot be had back. */
+/* Only a file that holds no group of this number may be begun: what is written over cannot be
+ * had back. */
 static kv_status check_unused(struct wal_writer *w, struct kv_error *err)
 {
 	uint8_t bytes[WAL_HEADER_BYTES];
@@ -177,7 +181,8 @@ static kv_status flush(struct wal_writer *w, struct kv_error *err)
 static void add_iov(struct wal_writer *w, const uint8_t *data, size_t len)
 {
 	/* the cast only takes off const: a write does not change what it reads */
-	w->iov[w->iov_count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+	w->iov[w->iov_count++] =
+		(struct iovec){ .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 	w->gather_bytes += len;
 }
 
@@ -264,11 +269,10 @@ static kv_status undo(struct wal_writer *w, uint64_t group_end, struct kv_error 
 
 	if (group_end > w->file_bytes)
 		status = file_truncate(&w->file, w->file_bytes, err);
+	if (below > WAL_GROUP_HEADER_BYTES)
+		below = WAL_GROUP_HEADER_BYTES;
 	if (status == KV_OK && below > 0)
-		status = file_write_at(&w->file,
-			slice_of(zeros,
-				below < WAL_GROUP_HEADER_BYTES ? (size_t)below : WAL_GROUP_HEADER_BYTES),
-			w->end, err);
+		status = file_write_at(&w->file, slice_of(zeros, (size_t)below), w->end, err);
 	if (status == KV_OK)
 		status = file_sync(&w->file, err);
 	if (status == KV_OK)
@@ -315,8 +319,9 @@ kv_status wal_append(struct wal_writer *w, const struct wal_group *group,
 	if (w->poisoned)
 		return refuse_poisoned(w, err);
 	if (group->count == 0 || length / WAL_OPERATION_BYTES_MIN < group->count)
-		return kv_error_set(err, KV_INVALID, "no such group: %" PRIu32 " operations in %" PRIu64
-			" bytes", group->count, length);
+		return kv_error_set(err, KV_INVALID,
+			"no such group: %" PRIu32 " operations in %" PRIu64 " bytes", group->count,
+			length);
 	wal_group_encode(header, seed,
 		&(struct wal_group_header){ .count = group->count,
 			.length = (uint32_t)length,

@@ -7,9 +7,10 @@
 
 struct wal_writer;
 
-/* Starts the existing, unused segment file `header->number` (wal_make_segment, wal_recycle_segment): writes the header
- * (`blocks` is filled in from the file's size) and syncs it, so that no group can be durable without it.
- * KV_INVALID: the file belongs to something else, or a group has been written to it. */
+/* Starts the existing, unused segment file `header->number` (wal_make_segment,
+ * wal_recycle_segment): writes the header (`blocks` is filled in from the file's size) and syncs
+ * it, so that no group can be durable without it. KV_INVALID: the file belongs to something
+ * else, or a group has been written to it. */
 kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
 	const struct wal_header *header, struct wal_writer **ret, struct kv_error *err);
 
@@ -22,23 +23,26 @@ struct wal_group {
 	uint64_t wall_us;
 };
 
-/* Appends one group. The payload is the concatenation of `pieces` (borrowed for the call; at most WAL_GROUP_MAX bytes
- * together, at least WAL_OPERATION_BYTES_MIN for each operation, else KV_INVALID and nothing was done). Up to
- * WAL_WRITE_BUFFER_BYTES go out in one write. Allocates nothing. Not durable until wal_sync() returned KV_OK.
- * KV_NO_SPACE, KV_NO_MEMORY (the kernel's): the group is not there, and that is durable; the next append goes
- * to the same place. KV_UNCERTAIN: any other failure, or that one and it could not be undone; the group may be found at
- * the next start or not; the writer is poisoned: every later call returns KV_IO. */
+/* Appends one group. The payload is the concatenation of `pieces` (borrowed for the call; at
+ * most WAL_GROUP_MAX bytes together, at least WAL_OPERATION_BYTES_MIN for each operation, else
+ * KV_INVALID and nothing was done). Up to WAL_WRITE_BUFFER_BYTES go out in one write. Allocates
+ * nothing. Not durable until wal_sync() returned KV_OK. KV_NO_SPACE, KV_NO_MEMORY (the
+ * kernel's): the group is not there, and that is durable; the next append goes to the same
+ * place. KV_UNCERTAIN: any other failure, or that one and it could not be undone; the group may
+ * be found at the next start or not; the writer is poisoned: every later call returns KV_IO. */
 kv_status wal_append(struct wal_writer *writer, const struct wal_group *group,
 	const struct slice *pieces, size_t piece_count, struct kv_error *err);
 
-/* Makes all groups durable; does nothing when they are. A failure (always KV_UNCERTAIN: each group since the last
- * sync may be found at the next start or not) poisons the writer: it is never tried again. */
+/* Makes all groups durable; does nothing when they are. A failure (always KV_UNCERTAIN: each
+ * group since the last sync may be found at the next start or not) poisons the writer: it is
+ * never tried again. */
 kv_status wal_sync(struct wal_writer *writer, struct kv_error *err);
 
 enum { WAL_WRITE_BUFFER_BYTES = 256 * 1024 };
 
 uint64_t wal_writer_number(const struct wal_writer *writer);
-uint64_t wal_writer_end(const struct wal_writer *writer);    /* offset after the last group, a multiple of 8 */
+/* Where the next group goes, a multiple of 8. */
+uint64_t wal_writer_end(const struct wal_writer *writer);
 uint64_t wal_writer_synced(const struct wal_writer *writer); /* <= end */
 
 #endif

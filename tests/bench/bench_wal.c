@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the log costs, on the file system of $TMPDIR: a record of 140 bytes in groups of 64 without a sync, and read back; a synced
- * group of 4.5 KB into zeros written before, into a recycled segment, and appended; finding the end of a 64 MiB
- * segment at start. Usage: bench_wal [synced groups]
+ * What the log costs, on the file system of $TMPDIR: a record of 140 bytes in groups of 64 without
+ * a sync, and read back; a synced group of 4.5 KB into zeros written before, into a recycled
+ * segment, and appended; finding the end of a 64 MiB segment at start. Usage: bench_wal [synced
+ * groups]
  */
 #include "base/clock.h"
 #include "engine/batch.h"

@@ -10,7 +10,8 @@
 
 const uint8_t disk_flips[DISK_FLIPS] = { 0x01, 0x80, 0xff };
 
-/* No test cuts the power: what it simulates of that, it does with copies. So a sync need not wait. */
+/* No test cuts the power: what it simulates of that, it does with copies. So a sync need not
+ * wait. */
 static int no_sync(void *ctx, int fd)
 {
 	(void)ctx;

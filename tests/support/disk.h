@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A temporary directory behind a fault_fs (on which a sync is counted and does nothing), and whole files in it read and written behind the code's back. */
+/* A temporary directory behind a fault_fs (on which a sync is counted and does nothing), and
+ * whole files in it read and written behind the code's back. */
 #ifndef KV_SUPPORT_DISK_H
 #define KV_SUPPORT_DISK_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A write-ahead log under test: writes groups of known content, remembers them, and compares what a reader
- * finds. Groups are numbered from 0 within a segment.
+ * A write-ahead log under test: writes groups of known content, remembers them, and compares what a
+ * reader finds. Groups are numbered from 0 within a segment.
  */
 #ifndef KV_SUPPORT_WAL_LOG_H
 #define KV_SUPPORT_WAL_LOG_H
@@ -37,14 +37,16 @@ struct wal_log {
 void wal_log_open(struct wal_log *log);
 void wal_log_close(struct wal_log *log);
 
-/* Makes segment `number` of `bytes` zeros and begins it, as the successor of what was the current one. */
+/* Makes segment `number` of `bytes` zeros and begins it, as the successor of what was the
+ * current one. */
 void wal_log_begin(struct wal_log *log, uint64_t number, uint64_t bytes);
 /* Begins a segment file that is there. */
 void wal_log_begin_existing(struct wal_log *log, uint64_t number);
 /* Closes the writer and forgets the groups. */
 void wal_log_end(struct wal_log *log);
 
-/* Appends a group of `operations` puts with values of `value_bytes`; a failure is returned and nothing remembered. */
+/* Appends a group of `operations` puts with values of `value_bytes`; a failure is returned and
+ * nothing remembered. */
 kv_status wal_log_append(struct wal_log *log, uint32_t operations, size_t value_bytes);
 /* The same, which must succeed, and a sync. */
 void wal_log_commit(struct wal_log *log, uint32_t operations, size_t value_bytes);
@@ -60,8 +62,8 @@ struct wal_log_found {
 	struct kv_error err;
 };
 
-/* Reads segment `number`, whose groups must be the first ones of `log->groups`. `end`: 0, or given to
- * wal_reader_set_end. */
+/* Reads segment `number`, whose groups must be the first ones of `log->groups`. `end`: 0, or
+ * given to wal_reader_set_end. */
 struct wal_log_found wal_log_read(struct wal_log *log, uint64_t number, uint64_t end);
 
 #endif

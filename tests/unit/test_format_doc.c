@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The examples of doc/format.md are what is really written: a dump there ("hexdump -C" under a line "Example: NAME")
- * has the bytes of the file that is made here. Bytes that the dump leaves out are zeros.
+ * The examples of doc/format.md are what is really written: a dump there ("hexdump -C" under a line
+ * "Example: NAME") has the bytes of the file that is made here. Bytes that the dump leaves out are
+ * zeros.
  */
 #include "engine/batch.h"
 #include "engine/identity.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading logs that were damaged, torn, cut, recycled and forged. The rule throughout: either all groups that were
- * written before the first one that is gone, and that one may be gone because nothing says that it was durable;
- * or KV_CORRUPT with its offset.
+ * Reading logs that were damaged, torn, cut, recycled and forged. The rule throughout: either all
+ * groups that were written before the first one that is gone, and that one may be gone because
+ * nothing says that it was durable; or KV_CORRUPT with its offset.
  */
 #include "engine/wal_reader.h"
 
@@ -68,7 +68,8 @@ static struct wal_log_found read_log(void)
 		ck_assert_ptr_nonnull(strstr(f_.err.file, ".wal")); \
 	} while (0)
 
-/* Index of the first group of which a byte differs from what was written; the count when there is none. */
+/* Index of the first group of which a byte differs from what was written; the count when there
+ * is none. */
 static size_t first_changed(const struct buf *was, const uint8_t *now, size_t now_len)
 {
 	for (size_t i = 0; i < log_.count; i++) {
@@ -115,7 +116,8 @@ static void expect_allowed(const struct buf *was, const uint8_t *now, size_t now
 	}
 }
 
-/* A segment of 8 KiB with groups of several sizes, some synced one by one, some together, the last not. */
+/* A segment of 8 KiB with groups of several sizes, some synced one by one, some together, the
+ * last not. */
 static void write_sample(uint64_t number)
 {
 	wal_log_begin(&log_, number, 8192);
@@ -294,7 +296,8 @@ START_TEST(a_cut_behind_that_size_takes_the_last_groups_only)
 	for (size_t len = 4096; len <= was.len; len++) {
 		disk_write(&log_.disk, "000001.wal", slice_of(was.data, len));
 		expect_allowed(&was, was.data, len);
-		/* and a successor knows better; only the padding of the last group may be missing, which holds nothing */
+		/* and a successor knows better; only the padding of the last group may be
+		 * missing, which holds nothing */
 		if (first_changed(&was, was.data, len) < log_.count)
 			ck_assert_int_eq(wal_log_read(&log_, 1, end).status, KV_CORRUPT);
 	}
@@ -472,7 +475,8 @@ START_TEST(groups_of_an_earlier_life_are_not_seen)
 	ck_assert_int_eq(wal_recycle_segment(&log_.disk.dir, 1, 2, NULL), KV_OK);
 	wal_log_begin_existing(&log_, 2);
 	EXPECT_END(read_log(), 0, false);
-	/* of the same size, so that each time an old one begins where the new ones end; then of others */
+	/* of the same size, so that each time an old one begins where the new ones end; then of
+	 * others */
 	for (unsigned i = 0; i < 25; i++) {
 		wal_log_commit(&log_, 1, i < 10 ? 50 : 3 * i);
 		EXPECT_END(read_log(), i + 1, false);
@@ -834,7 +838,8 @@ static void snapshot(struct buf *to)
 	*to = content_of(log_.number);
 }
 
-/* Some groups, some of them synced, some failing for want of space; then the power goes, in several ways. */
+/* Some groups, some of them synced, some failing for want of space; then the power goes, in
+ * several ways. */
 static void live_and_cut(struct power *p)
 {
 	uint64_t groups = below(p, 12);

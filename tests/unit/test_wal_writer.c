@@ -193,7 +193,8 @@ static void append_in_pieces(const size_t *lengths, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		total += lengths[i];
-	/* tag, lengths of 1 and up to 4 bytes, key of 1: the value takes the rest, padded by the last piece */
+	/* tag, lengths of 1 and up to 4 bytes, key of 1: the value takes the rest, padded by the
+	 * last piece */
 	ck_assert_int_eq(buf_append_zeros(&value, total), KV_OK);
 	for (size_t i = 0; i < total; i++)
 		value.data[i] = (uint8_t)(i * 7 + i / 255 + 1);
@@ -356,8 +357,8 @@ START_TEST(a_sync_that_finds_no_space_is_not_tried_again_either)
 }
 END_TEST
 
-/* What a group that failed for want of space leaves behind is no group, however much of it was written, and the next
- * one, whether shorter or longer, takes its place. */
+/* What a group that failed for want of space leaves behind is no group, however much of it was
+ * written, and the next one, whether shorter or longer, takes its place. */
 static void fail_for_space(int errnum, uint64_t segment_bytes, size_t torn_bytes, size_t next_bytes)
 {
 	kv_status expected = errnum == ENOMEM ? KV_NO_MEMORY : KV_NO_SPACE;
@@ -463,7 +464,8 @@ START_TEST(what_cannot_be_undone_is_uncertain_and_poisons)
 }
 END_TEST
 
-/* Every operation of a short life fails once; whatever had been synced before is found, nothing half. */
+/* Every operation of a short life fails once; whatever had been synced before is found, nothing
+ * half. */
 START_TEST(a_failure_at_any_call_loses_no_synced_group)
 {
 	uint64_t failed = 0;
