@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { PHASE_BITS = 3, PHASE_MASK = (1 << PHASE_BITS) - 1 };
+enum {
+	PHASE_BITS = 3,
+	PHASE_MASK = (1 << PHASE_BITS) - 1,
+	ABANDONED_MS = 200, /* not earlier: most ends of streams are seen by the pool */
+};
 
 struct connections {
 	struct connections_limits limits; /* constant */
@@ -130,18 +134,31 @@ static uint64_t allowance_ms(const struct connections *connections, enum connect
 	}
 }
 
+/* libmicrohttpd 0.9.75 misses an end of stream that arrived together with a part of a request. */
+static bool is_abandoned(const struct connection *connection, enum connection_phase phase, uint64_t age_ms)
+{
+	char byte;
+
+	if (age_ms < ABANDONED_MS || phase == CONNECTION_WORKING || phase == CONNECTION_STOPPING ||
+		phase == CONNECTION_SENDING || phase == CONNECTION_REAPED)
+		return false;
+	return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void reap_if_late(struct connections *connections, struct connection *connection, uint64_t now)
 {
 	uint64_t word = atomic_load(&connection->state);
 	enum connection_phase phase = (enum connection_phase)(word & PHASE_MASK);
 	uint64_t since = word >> PHASE_BITS;
 	uint64_t bytes = atomic_load_explicit(&connection->bytes, memory_order_relaxed);
+	uint64_t age = now > since ? now - since : 0;
+	bool late = age > allowance_ms(connections, phase, bytes);
 
-	if (now < since || now - since <= allowance_ms(connections, phase, bytes))
+	if (!late && !is_abandoned(connection, phase, age))
 		return;
 	if (!atomic_compare_exchange_strong(&connection->state, &word, word_of(CONNECTION_REAPED)))
 		return;
-	if (phase == CONNECTION_NEW || phase == CONNECTION_HEADER || phase == CONNECTION_BODY)
+	if (late && (phase == CONNECTION_NEW || phase == CONNECTION_HEADER || phase == CONNECTION_BODY))
 		(void)send(connection->fd, answer_408, sizeof answer_408 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(connection->fd, SHUT_RDWR);
 }

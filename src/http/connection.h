@@ -56,7 +56,8 @@ void connections_remove(struct connections *connections, struct connection *conn
 bool connection_enter(struct connection *connection, enum connection_phase phase);
 enum connection_phase connection_phase(const struct connection *connection);
 
-/* Shuts down what is past its deadline, answering 408 where a request has begun. Acceptor thread. */
+/* Shuts down what is past its deadline, answering 408 where a request may have begun, and what the client has left in
+ * the middle of a request. Acceptor thread. */
 void connections_reap(struct connections *connections);
 
 /* Connections in a phase between BODY and SENDING: a request is in work (STOPPING ones only when asked). */

@@ -16,6 +16,7 @@ tests_support_libsupport_a_SOURCES += tests/support/tempdir.c tests/support/temp
 tests_support_libsupport_a_SOURCES += tests/support/sst_model.c tests/support/sst_model.h
 # a store for tests of the HTTP layer; links in the place of libkvstore.a
 check_LIBRARIES += tests/support/libfakestore.a
-tests_support_libfakestore_a_SOURCES = tests/support/fake_store.c tests/support/fake_store.h
+tests_support_libfakestore_a_SOURCES = tests/support/fake_store.c tests/support/fake_store.h \
+	tests/support/fake_server.c tests/support/fake_server.h tests/support/rawhttp.c tests/support/rawhttp.h
 tests_support_libsupport_a_SOURCES += tests/support/wal_log.c tests/support/wal_log.h
 tests_support_libsupport_a_SOURCES += tests/support/small_store.c tests/support/small_store.h

@@ -1,5 +1,5 @@
 # unit tests of src/http: check_PROGRAMS += and TESTS += tests/unit/test_NAME
-HTTP_TEST_LIBS = tests/support/libsupport.a libkvhttp.a tests/support/libfakestore.a $(MHD_LIBS) $(JANSSON_LIBS) \
+HTTP_TEST_LIBS = tests/support/libfakestore.a libkvhttp.a tests/support/libfakestore.a tests/support/libsupport.a $(MHD_LIBS) $(JANSSON_LIBS) \
 	$(BASE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/unit/test_urlkey
 TESTS += tests/unit/test_urlkey
@@ -22,3 +22,9 @@ tests_unit_test_cursor_LDADD = $(HTTP_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_condition
 TESTS += tests/unit/test_condition
 tests_unit_test_condition_LDADD = $(HTTP_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_api_simple
+TESTS += tests/unit/test_api_simple
+tests_unit_test_api_simple_LDADD = $(HTTP_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_judge
+TESTS += tests/unit/test_judge
+tests_unit_test_judge_LDADD = $(HTTP_TEST_LIBS)

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "support/rawhttp.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 5000 };
+
+static struct rawhttp connect_to(const struct sockaddr *address, socklen_t len)
+{
+	struct rawhttp http = { .fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+
+	ck_assert_int_ge(http.fd, 0);
+	ck_assert_msg(connect(http.fd, address, len) == 0, "connect: %s", strerror(errno));
+	return http;
+}
+
+struct rawhttp rawhttp_connect(uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return connect_to((struct sockaddr *)&address, sizeof address);
+}
+
+struct rawhttp rawhttp_connect_unix(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	ck_assert_uint_lt(strlen(path), sizeof address.sun_path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	return connect_to((struct sockaddr *)&address, sizeof address);
+}
+
+void rawhttp_close(struct rawhttp *http)
+{
+	close(http->fd);
+	http->fd = -1;
+	buf_free(&http->input);
+}
+
+bool rawhttp_send(struct rawhttp *http, const void *data, size_t len)
+{
+	const char *pos = data;
+
+	while (len > 0) {
+		ssize_t n = send(http->fd, pos, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			pos += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+bool rawhttp_send_text(struct rawhttp *http, const char *text)
+{
+	return rawhttp_send(http, text, strlen(text));
+}
+
+void rawhttp_end_sending(struct rawhttp *http)
+{
+	shutdown(http->fd, SHUT_WR);
+}
+
+enum received { RECEIVED, ENDED, NOTHING };
+
+static enum received receive(struct rawhttp *http)
+{
+	struct pollfd poll_fd = { .fd = http->fd, .events = POLLIN };
+	char bytes[65536];
+	ssize_t n;
+
+	if (poll(&poll_fd, 1, PATIENCE_MS) <= 0)
+		return NOTHING;
+	n = recv(http->fd, bytes, sizeof bytes, 0);
+	if (n <= 0)
+		return ENDED;
+	ck_assert_int_eq(buf_append(&http->input, bytes, (size_t)n), KV_OK);
+	return RECEIVED;
+}
+
+static bool need(struct rawhttp *http, size_t len)
+{
+	while (http->input.len < len)
+		if (receive(http) != RECEIVED)
+			return false;
+	return true;
+}
+
+static void take(struct rawhttp *http, size_t len)
+{
+	memmove(http->input.data, http->input.data + len, http->input.len - len);
+	http->input.len -= len;
+}
+
+/* The length of the next head with its empty line; 0: the connection ended. */
+static size_t wait_head(struct rawhttp *http)
+{
+	for (;;) {
+		const uint8_t *end = http->input.len == 0 ? NULL :
+			memmem(http->input.data, http->input.len, "\r\n\r\n", 4);
+
+		if (end)
+			return (size_t)(end - http->input.data) + 4;
+		switch (receive(http)) {
+		case RECEIVED:
+			break;
+		case ENDED:
+			return 0;
+		case NOTHING:
+			ck_abort_msg("no answer");
+		}
+	}
+}
+
+const char *rawhttp_header(const struct rawhttp_reply *reply, const char *name)
+{
+	static char value[512];
+	size_t len = strlen(name);
+
+	for (const char *line = strstr(reply->head, "\r\n"); line; line = strstr(line, "\r\n")) {
+		line += 2;
+		if (strncasecmp(line, name, len) == 0 && line[len] == ':') {
+			snprintf(value, sizeof value, "%.*s", (int)strcspn(line + len + 2, "\r"), line + len + 2);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+void rawhttp_read(struct rawhttp *http, bool no_body, struct rawhttp_reply *ret, bool *ret_continued)
+{
+	const char *length;
+	size_t head_len;
+
+	if (ret_continued)
+		*ret_continued = false;
+	*ret = (struct rawhttp_reply){ 0 };
+	for (;;) {
+		head_len = wait_head(http);
+		if (head_len == 0)
+			return;
+		ck_assert_uint_lt(head_len, sizeof ret->head);
+		memcpy(ret->head, http->input.data, head_len);
+		ret->head[head_len] = '\0';
+		take(http, head_len);
+		ck_assert_msg(strncmp(ret->head, "HTTP/1.1 ", 9) == 0, "not HTTP: %s", ret->head);
+		ret->status = (unsigned)atoi(ret->head + 9);
+		if (ret->status >= 200)
+			break;
+		if (ret_continued)
+			*ret_continued = true;
+	}
+	length = rawhttp_header(ret, "Content-Length");
+	if (no_body || !length)
+		return;
+	ck_assert_msg(need(http, (size_t)atoll(length)), "the body is cut short: %s", ret->head);
+	ck_assert_int_eq(buf_append(&ret->body, http->input.data, (size_t)atoll(length)), KV_OK);
+	take(http, (size_t)atoll(length));
+}
+
+void rawhttp_reply_free(struct rawhttp_reply *reply)
+{
+	buf_free(&reply->body);
+}
+
+bool rawhttp_is_closed(struct rawhttp *http)
+{
+	enum received received;
+
+	while ((received = receive(http)) == RECEIVED)
+		continue;
+	return received == ENDED;
+}
