@@ -56,6 +56,7 @@ wait_for() {
 start_bare() {
 	bare_port=$(free_port)
 	"$built/bare_mhd" "$bare_port" >"$base/bare.log" 2>&1 &
+	bare_pid=$!
 	started+=($!)
 	wait_for "http://127.0.0.1:$bare_port/get?key=k"
 }
@@ -73,6 +74,7 @@ start_kvstored() {
 		${KV_SETTINGS:-}
 	END
 	"${KVSTORED:?}" -f -c "$base/kvstored.conf" >"$base/kvstored.log" 2>&1 &
+	kv_pid=$!
 	started+=($!)
 	wait_for "http://127.0.0.1:$kv_port/readyz"
 	echo "---- kvstored.conf"
@@ -105,6 +107,7 @@ start_webdis() {
 		  "threads": 2, "daemonize": false, "database": 0, "verbosity": 1, "logfile": "$base/webdis.log" }
 	END
 	redis-server "$base/redis.conf" >"$base/redis.log" 2>&1 &
+	webdis_pids=($!)
 	started+=($!)
 	local tries=0
 	until redis-cli -p "$redis_port" ping >/dev/null 2>&1; do
@@ -115,6 +118,7 @@ start_webdis() {
 		redis-cli -p "$redis_port" --pipe >/dev/null || die "cannot fill redis"
 	redis-cli -p "$redis_port" config set appendfsync always >/dev/null || die "no appendfsync always"
 	webdis "$base/webdis.json" >/dev/null 2>&1 &
+	webdis_pids+=($!)
 	started+=($!)
 	wait_for "http://127.0.0.1:$webdis_port/PING"
 	echo "---- redis.conf (appendfsync is set to always once the keys are there)"
@@ -125,16 +129,26 @@ start_webdis() {
 
 # ---- measuring ----
 
-# measure NAME REQUEST PORT: one run of wrk; adds the requests a second to $base/NAME.
+# cpu_ticks PID...: processor time that they have used, in hundredths of a second.
+cpu_ticks() {
+	local pid
+	for pid; do sed 's/.*) //' "/proc/$pid/stat"; done | awk '{ n += $12 + $13 } END { print n }'
+}
+
+# measure NAME REQUEST PORT PID...: one run of wrk; adds the requests a second to $base/NAME. The processor time a request
+# of the processes shows what the noise of a busy machine hides.
 measure() {
-	local out rate
+	local out rate before after
+	before=$(cpu_ticks "${@:4}")
 	out=$(REQUEST=$2 SEED=$((round * 1000 + $3)) wrk -t1 -c$connections -d"${seconds}s" --latency \
 		-s "$here/requests.lua" "http://127.0.0.1:$3/") || die "wrk failed: $out"
+	after=$(cpu_ticks "${@:4}")
 	rate=$(awk '/^Requests\/sec:/ { print $2 }' <<<"$out")
 	if grep -E 'Non-2xx|Socket errors' <<<"$out"; then die "$1: wrong answers"; fi
 	echo "$rate" >>"$base/$1"
-	printf '  round %d  %-13s %10.0f requests/s  median %s, 99%% %s\n' "$round" "$1" "$rate" \
-		"$(awk '$1 == "50%" { print $2 }' <<<"$out")" "$(awk '$1 == "99%" { print $2 }' <<<"$out")"
+	printf '  round %d  %-13s %10.0f requests/s  median %s, 99%% %s, %s us of processor a request\n' "$round" "$1" "$rate" \
+		"$(awk '$1 == "50%" { print $2 }' <<<"$out")" "$(awk '$1 == "99%" { print $2 }' <<<"$out")" \
+		"$(awk -v t=$((after - before)) '/ requests in / { printf("%.1f", t * 10000 / $1) }' <<<"$out")"
 }
 
 median() {
@@ -145,8 +159,8 @@ median() {
 ratio() {
 	[ -s "$base/$1" ] && [ -s "$base/$2" ] || return
 	awk -v a="$(median "$1")" -v b="$(median "$2")" -v t="$3" -v text="$4" 'BEGIN {
-		printf "%-42s %.2f  (to reach: %s%s)  %s\n", text, a / b, t == 1 ? "above " : "at least ", t,
-			a / b >= t ? "reached" : "MISSED" }'
+		printf("%-45s %.2f  (to reach: %s %s)  %s\n", text, a / b, t == 1 ? "above" : "at least", t,
+			(a / b >= t ? "reached" : "MISSED")) }'
 }
 
 describe() {
@@ -166,12 +180,12 @@ start_bare
 start_kvstored
 start_webdis
 for ((round = 1; round <= rounds; round++)); do
-	measure bare_set $set_request "$bare_port"
-	measure kvstored_set $set_request "$kv_port"
-	[ -z "$webdis_port" ] || measure webdis_set $webdis_request "$webdis_port"
-	measure bare_get get "$bare_port"
-	measure kvstored_get get "$kv_port"
-	[ -z "$webdis_port" ] || measure webdis_get webdis_get "$webdis_port"
+	measure bare_set $set_request "$bare_port" "$bare_pid"
+	measure kvstored_set $set_request "$kv_port" "$kv_pid"
+	[ -z "$webdis_port" ] || measure webdis_set $webdis_request "$webdis_port" "${webdis_pids[@]}"
+	measure bare_get get "$bare_port" "$bare_pid"
+	measure kvstored_get get "$kv_port" "$kv_pid"
+	[ -z "$webdis_port" ] || measure webdis_get webdis_get "$webdis_port" "${webdis_pids[@]}"
 done
 echo "---- medians (least to most) of $rounds rounds, requests/s"
 for name in bare_set kvstored_set webdis_set bare_get kvstored_get webdis_get; do
