@@ -11,6 +11,6 @@ include tests/crash/local.mk
 include tests/support/local.mk
 include tests/bench/local.mk
 
-TESTS += tests/check_layers.sh tests/test_check_layers.sh
+TESTS += tests/check_docs.sh tests/check_layers.sh tests/test_check_layers.sh
 EXTRA_DIST += tests/check_docs.sh tests/check_layers.sh tests/check_package.sh tests/check_static.sh \
 	tests/package_test.sh tests/test_check_layers.sh tests/variant.sh
