@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fault 8 for tables: every byte of a small table flipped three ways, every length, garbage behind it, the table of another store or
+ * under another name. Whatever is then read is right, or it is KV_CORRUPT: never a wrong or a missing value.
+ */
+#include "base/checksum.h"
+#include "engine/sst_reader.h"
+#include "support/runner.h"
+#include "support/sst_model.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char *path;
+static struct dir dir;
+static uint64_t random_state;
+
+static void set_up(void)
+{
+	path = runner_new_dir();
+	ck_assert_int_eq(dir_open(&fs_posix, path, false, &dir, NULL), KV_OK);
+	random_state = runner_seed();
+}
+
+static void tear_down(void)
+{
+	dir_close(&dir);
+	runner_remove_dir(path);
+}
+
+static struct sst_model small_model(void)
+{
+	struct sst_model_shape shape = { .entries = 40, .keys = 25, .key_bytes_max = 12,
+		.value_bytes_max = 30 };
+
+	return sst_model_new(shape, &random_state);
+}
+
+static struct sst_options small_options(enum sst_compression compression)
+{
+	struct sst_options options;
+
+	sst_options_init(&options);
+	options.block_bytes = 300;
+	options.compression = sst_compression_available(compression) ? compression : SST_COMPRESSION_NONE;
+	return options;
+}
+
+/* Did the answer keep to the promise? *ret_damage counts those that were refused. */
+static void check_get(struct sst_reader *reader, const struct entry *wanted, unsigned *ret_damage)
+{
+	uint64_t hash = key_hash(wanted->key);
+	struct entry entry;
+	struct pinned pin;
+	struct kv_error err = { 0 };
+	kv_status status;
+
+	ck_assert(sst_reader_may_have(reader, hash));
+	status = sst_reader_get(reader, wanted->key, hash, wanted->sequence, &entry, &pin, &err);
+	if (status == KV_CORRUPT) {
+		ck_assert(err.has_offset);
+		ck_assert_ptr_nonnull(strstr(err.file, ".sst"));
+		++*ret_damage;
+		return;
+	}
+	ck_assert_int_eq(status, KV_OK);
+	ck_assert(sst_model_same(&entry, wanted));
+	pinned_release(&pin);
+}
+
+static void check_walk(struct sst_reader *reader, const struct sst_model *model, bool keep,
+	unsigned *ret_damage)
+{
+	struct iter *iter = sst_reader_iter(reader, keep);
+	size_t at = 0;
+	kv_status status;
+
+	for (iter_seek_first(iter); iter->valid; iter_next(iter)) {
+		ck_assert_uint_lt(at, model->count);
+		ck_assert(sst_model_same(&iter->entry, &model->entries[at++]));
+	}
+	status = iter_status(iter, NULL);
+	ck_assert(status == KV_CORRUPT || (status == KV_OK && at == model->count));
+	*ret_damage += status == KV_CORRUPT;
+	iter_close(iter);
+}
+
+/* Opens table 1 as it lies there and asks for everything; true when any answer was KV_CORRUPT. */
+static bool damage_is_told(const struct sst_model *model, const struct sst_meta *expected)
+{
+	struct block_cache *cache = block_cache_new(1 << 20);
+	struct sst_reader *reader;
+	unsigned damage = 0;
+	struct kv_error err = { 0 };
+	kv_status status = sst_reader_open(&dir, &sst_model_id, 1, expected, cache, &reader, &err);
+
+	if (status == KV_OK) {
+		for (size_t i = 0; i < model->count; i++)
+			check_get(reader, &model->entries[i], &damage);
+		check_walk(reader, model, true, &damage);
+		check_walk(reader, model, false, &damage);
+		ck_assert_int_eq(sst_reader_verify(reader, NULL), damage ? KV_CORRUPT : KV_OK);
+		sst_reader_close(reader);
+	} else {
+		ck_assert_int_eq(status, KV_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(err.file, "000001.sst"));
+		damage++;
+	}
+	block_cache_free(cache);
+	return damage > 0;
+}
+
+static int open_raw(int flags)
+{
+	int fd = openat(dir.fd, "000001.sst", flags);
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static struct buf read_raw(void)
+{
+	struct buf bytes = { 0 };
+
+	ck_assert_int_eq(file_read_whole(&dir, "000001.sst", 1 << 24, &bytes, NULL), KV_OK);
+	return bytes;
+}
+
+static const enum sst_compression compressions[] = { SST_COMPRESSION_NONE, SST_COMPRESSION_LZ4,
+	SST_COMPRESSION_ZSTD };
+static const uint8_t flips[] = { 0x01, 0x80, 0xff };
+
+START_TEST(every_flipped_byte_is_told)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(compressions[_i]);
+	struct sst_meta meta = sst_model_write(&model, &dir, 1, &options);
+	struct buf bytes = read_raw();
+	int fd = open_raw(O_RDWR);
+
+	ck_assert(!damage_is_told(&model, &meta));
+	for (size_t at = 0; at < bytes.len; at++) {
+		for (unsigned i = 0; i < sizeof flips; i++) {
+			uint8_t byte = bytes.data[at] ^ flips[i];
+
+			ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+			ck_assert_msg(damage_is_told(&model, &meta), "byte %zu of %zu flipped by %02x is accepted", at,
+				bytes.len, flips[i]);
+			/* also without a MANIFEST to compare with */
+			ck_assert(i > 0 || damage_is_told(&model, NULL));
+		}
+		ck_assert_int_eq(pwrite(fd, &bytes.data[at], 1, (off_t)at), 1);
+	}
+	ck_assert(!damage_is_told(&model, &meta));
+	close(fd);
+	buf_free(&bytes);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+START_TEST(a_table_cut_at_any_length_is_told)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct sst_meta meta = sst_model_write(&model, &dir, 1, &options);
+	int fd = open_raw(O_RDWR);
+
+	for (size_t len = meta.file_bytes; len-- > 0;) {
+		ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+		ck_assert(damage_is_told(&model, len % 2 ? &meta : NULL));
+	}
+	close(fd);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+START_TEST(garbage_behind_the_footer_is_told)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct sst_meta meta = sst_model_write(&model, &dir, 1, &options);
+	struct buf bytes = read_raw();
+	int fd = open_raw(O_RDWR | O_APPEND);
+
+	ck_assert_int_eq(write(fd, "", 1), 1);
+	ck_assert(damage_is_told(&model, NULL));
+	/* a second footer that is right in itself */
+	ck_assert_int_eq(ftruncate(fd, (off_t)bytes.len), 0);
+	ck_assert_int_eq(write(fd, bytes.data + bytes.len - SST_FOOTER_BYTES, SST_FOOTER_BYTES),
+		SST_FOOTER_BYTES);
+	ck_assert(damage_is_told(&model, NULL));
+	close(fd);
+	buf_free(&bytes);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+START_TEST(zeroed_sectors_are_told)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct sst_meta meta = sst_model_write(&model, &dir, 1, &options);
+	struct buf bytes = read_raw();
+	int fd = open_raw(O_RDWR);
+	static const uint8_t zeros[64];
+
+	for (size_t at = 0; at + sizeof zeros < bytes.len; at += sizeof zeros) {
+		ck_assert_int_eq(pwrite(fd, zeros, sizeof zeros, (off_t)at), sizeof zeros);
+		/* 64 zeros may have been there, in the filter */
+		ck_assert(damage_is_told(&model, &meta) ||
+			memcmp(bytes.data + at, zeros, sizeof zeros) == 0);
+		ck_assert_int_eq(pwrite(fd, bytes.data + at, sizeof zeros, (off_t)at), sizeof zeros);
+	}
+	close(fd);
+	buf_free(&bytes);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+/* Two blocks of the same size swapped: each is right, but not where it is. */
+START_TEST(a_right_block_in_a_wrong_place_is_told)
+{
+	struct sst_model model = { 0 };
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct sst_meta meta;
+	struct buf bytes;
+	size_t block;
+	int fd;
+
+	options.block_bytes = 16; /* each value fills one */
+	for (unsigned i = 0; i < 4; i++) {
+		uint8_t key = (uint8_t)('a' + i);
+
+		sst_model_add(&model, slice_of(&key, 1), 9, ENTRY_PUT, 0, slice_of("0123456789abcdef", 16));
+	}
+	sst_model_sort(&model);
+	meta = sst_model_write(&model, &dir, 1, &options);
+	bytes = read_raw();
+	block = BLOCK_HEAD_BYTES + 1 + 6 + 16 + SST_TRAILER_BYTES;
+	ck_assert(slice_equal(slice_of(bytes.data + block - 25, 16), slice_of("0123456789abcdef", 16)));
+	fd = open_raw(O_RDWR);
+	ck_assert_int_eq(pwrite(fd, bytes.data, block, (off_t)block), block);
+	ck_assert_int_eq(pwrite(fd, bytes.data + block, block, 0), block);
+	ck_assert(damage_is_told(&model, &meta));
+	close(fd);
+	buf_free(&bytes);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+START_TEST(a_table_of_another_store_or_number_is_told)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct sst_meta meta = sst_model_write(&model, &dir, 2, &options);
+	struct store_id other = sst_model_id;
+	struct block_cache *cache = block_cache_new(0);
+	struct sst_reader *reader = NULL;
+	struct kv_error err;
+
+	other.bytes[15] ^= 1;
+	ck_assert_int_eq(sst_reader_open(&dir, &other, 2, NULL, cache, &reader, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "another store"));
+	ck_assert_int_eq(dir_rename(&dir, "000002.sst", &dir, "000001.sst", true, NULL), KV_OK);
+	ck_assert_int_eq(sst_reader_open(&dir, &sst_model_id, 1, NULL, cache, &reader, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "another file number"));
+	ck_assert_ptr_null(reader);
+	block_cache_free(cache);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sst_damage");
+	TCase *tc = tcase_create("sst_damage");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 180);
+	tcase_add_loop_test(tc, every_flipped_byte_is_told, 0, 3);
+	tcase_add_test(tc, a_table_cut_at_any_length_is_told);
+	tcase_add_test(tc, garbage_behind_the_footer_is_told);
+	tcase_add_test(tc, zeroed_sectors_are_told);
+	tcase_add_test(tc, a_right_block_in_a_wrong_place_is_told);
+	tcase_add_test(tc, a_table_of_another_store_or_number_is_told);
+	suite_add_tcase(suite, tc);
+	return runner_run(suite);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tables as views share them: opened when needed, closed when too many, removed after the last reference. */
+#include "engine/table_cache.h"
+
+#include "base/checksum.h"
+#include "base/rcu.h"
+#include "support/fault_alloc.h"
+#include "support/fault_fs.h"
+#include "support/runner.h"
+#include "support/sst_model.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+enum { TABLES = 5 };
+
+static char *path;
+static struct fault_fs *fault;
+static struct dir dir;
+static struct block_cache *blocks;
+static struct table_cache *cache;
+static struct sst_model model;
+static struct table *tables[TABLES];
+static uint64_t random_state;
+
+static void set_up(void)
+{
+	struct sst_model_shape shape = { .entries = 200, .keys = 150, .key_bytes_max = 20,
+		.value_bytes_max = 50 };
+	struct sst_options options;
+
+	random_state = runner_seed();
+	path = runner_new_dir();
+	fault = fault_fs_new(&fs_posix);
+	ck_assert_int_eq(dir_open(fault_fs_fs(fault), path, false, &dir, NULL), KV_OK);
+	blocks = block_cache_new(1 << 20);
+	cache = table_cache_new(&dir, &sst_model_id, blocks, 2);
+	ck_assert_ptr_nonnull(cache);
+	model = sst_model_new(shape, &random_state);
+	sst_options_init(&options);
+	options.block_bytes = 512;
+	for (unsigned i = 0; i < TABLES; i++) {
+		struct sst_meta meta = sst_model_write(&model, &dir, i + 1, &options);
+
+		tables[i] = table_new(cache, &meta);
+		ck_assert_ptr_nonnull(tables[i]);
+		ck_assert(sst_meta_equal(table_meta(tables[i]), &meta));
+		sst_meta_free(&meta);
+	}
+}
+
+static void tear_down(void)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		table_unref(tables[i]);
+	cache = table_cache_free(cache);
+	blocks = block_cache_free(blocks);
+	dir_close(&dir);
+	fault = fault_fs_free(fault);
+	sst_model_free(&model);
+	runner_remove_dir(path);
+}
+
+static uint64_t open_readers(void)
+{
+	struct table_cache_stats stats;
+
+	table_cache_get_stats(cache, &stats);
+	ck_assert_int_eq(stats.memory_bytes > 0, stats.open_readers > 0);
+	return stats.open_readers;
+}
+
+static kv_status get(struct table *table, const struct entry *wanted, struct kv_error *err)
+{
+	struct entry entry;
+	struct pinned pin;
+	kv_status status;
+
+	rcu_enter();
+	status = table_get(table, wanted->key, key_hash(wanted->key), wanted->sequence, &entry, &pin, err);
+	rcu_leave();
+	if (status != KV_OK)
+		return status;
+	if (!sst_model_same(&entry, wanted))
+		status = KV_UNCERTAIN; /* means: wrong */
+	pinned_release(&pin);
+	return status;
+}
+
+START_TEST(a_table_is_opened_at_its_first_use)
+{
+	struct entry missing = { .key = slice_of("not there", 9), .sequence = ENTRY_SEQUENCE_MAX };
+	struct table_cache_stats stats;
+
+	ck_assert_uint_eq(open_readers(), 0);
+	ck_assert_int_eq(get(tables[0], &model.entries[7], NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 1);
+	ck_assert_int_eq(get(tables[0], &model.entries[9], NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 1);
+	ck_assert_int_eq(table_check(tables[1], NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 2);
+	for (unsigned i = 0; i < 100; i++) {
+		missing.key.len = 1 + i % 9;
+		ck_assert_int_eq(get(tables[1], &missing, NULL), KV_NOT_FOUND);
+	}
+	table_cache_get_stats(cache, &stats);
+	ck_assert_uint_gt(stats.filter_negatives, 20);
+}
+END_TEST
+
+START_TEST(trim_closes_those_that_were_not_used_lately)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		ck_assert_int_eq(table_check(tables[i], NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), TABLES);
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 2);
+	/* all still answer, opened anew; then the two that are used stay */
+	for (unsigned i = 0; i < TABLES; i++)
+		ck_assert_int_eq(get(tables[i], &model.entries[i], NULL), KV_OK);
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert_int_eq(get(tables[1], &model.entries[0], NULL), KV_OK);
+	ck_assert_int_eq(get(tables[3], &model.entries[0], NULL), KV_OK);
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 2);
+	fault_fs_fail_from(fault, FAULT_OPEN, 1, EMFILE);
+	ck_assert_int_eq(get(tables[1], &model.entries[0], NULL), KV_OK);
+	ck_assert_int_eq(get(tables[3], &model.entries[0], NULL), KV_OK);
+	fault_fs_heal(fault);
+}
+END_TEST
+
+START_TEST(an_iterator_outlives_trim_and_the_last_reference)
+{
+	struct iter *iter = table_iter(tables[0], _i);
+
+	ck_assert_ptr_nonnull(iter);
+	for (unsigned i = 1; i < TABLES; i++)
+		ck_assert_int_eq(table_check(tables[i], NULL), KV_OK);
+	table_set_obsolete(tables[0]);
+	table_unref(tables[0]);
+	tables[0] = NULL;
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert(dir_has(&dir, "000001.sst"));
+	sst_model_check_iter(&model, iter, 500, &random_state);
+	iter_close(iter);
+	ck_assert(dir_has(&dir, "000001.sst"));
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert(!dir_has(&dir, "000001.sst"));
+	ck_assert_uint_le(open_readers(), 2);
+}
+END_TEST
+
+START_TEST(the_file_of_a_live_table_is_never_removed)
+{
+	for (unsigned i = 0; i < TABLES; i++) {
+		ck_assert_int_eq(table_check(tables[i], NULL), KV_OK);
+		if (i % 2)
+			table_set_obsolete(tables[i]);
+		table_unref(tables[i]);
+		tables[i] = NULL;
+	}
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK);
+	ck_assert_uint_eq(open_readers(), 0);
+	ck_assert(dir_has(&dir, "000001.sst"));
+	ck_assert(!dir_has(&dir, "000002.sst"));
+	ck_assert(dir_has(&dir, "000003.sst"));
+	ck_assert(!dir_has(&dir, "000004.sst"));
+	ck_assert(dir_has(&dir, "000005.sst"));
+}
+END_TEST
+
+START_TEST(a_failed_unlink_is_reported_and_the_rest_is_done)
+{
+	struct kv_error err;
+
+	for (unsigned i = 0; i < 3; i++) {
+		table_set_obsolete(tables[i]);
+		table_unref(tables[i]);
+		tables[i] = NULL;
+	}
+	fault_fs_fail(fault, FAULT_UNLINK, 1, EIO);
+	ck_assert_int_eq(table_cache_trim(cache, &err), KV_IO);
+	ck_assert_int_eq(err.errnum, EIO);
+	ck_assert_int_eq(dir_has(&dir, "000001.sst") + dir_has(&dir, "000002.sst") +
+			dir_has(&dir, "000003.sst"), 1);
+	ck_assert_int_eq(table_cache_trim(cache, &err), KV_OK);
+}
+END_TEST
+
+START_TEST(a_table_that_cannot_be_opened_is_reported_each_time)
+{
+	struct kv_error err = { 0 };
+	struct iter *iter;
+
+	fault_fs_fail_from(fault, FAULT_OPEN, 1, EMFILE);
+	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_IO);
+	ck_assert_int_eq(err.errnum, EMFILE);
+	ck_assert_int_eq(table_check(tables[0], &err), KV_IO);
+	iter = table_iter(tables[0], true);
+	ck_assert_ptr_nonnull(iter);
+	iter_seek_first(iter);
+	ck_assert(!iter->valid);
+	ck_assert_int_eq(iter_status(iter, &err), KV_IO);
+	iter_close(iter);
+	fault_fs_heal(fault);
+	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_OK);
+}
+END_TEST
+
+START_TEST(a_live_table_whose_file_is_gone_is_damage)
+{
+	struct kv_error err = { 0 };
+
+	ck_assert_int_eq(dir_unlink(&dir, "000001.sst", NULL), KV_OK);
+	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_CORRUPT);
+	ck_assert_int_eq(err.status, KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.file, "000001.sst"));
+}
+END_TEST
+
+START_TEST(every_failed_allocation_is_reported_and_nothing_leaks)
+{
+	struct sst_meta meta;
+	kv_status status = KV_NO_MEMORY;
+
+	ck_assert_int_eq(sst_meta_copy(table_meta(tables[4]), &meta), KV_OK);
+	for (uint64_t n = 1; status != KV_OK; n++) {
+		struct table *table = NULL;
+		struct table_cache *own;
+		struct iter *iter = NULL;
+
+		fault_alloc_fail(n, false);
+		own = table_cache_new(&dir, &sst_model_id, blocks, 1);
+		if (own)
+			table = table_new(own, &meta);
+		if (table)
+			iter = table_iter(table, true);
+		status = iter ? iter_status(iter, NULL) : KV_NO_MEMORY;
+		iter_close(iter);
+		table_unref(table);
+		table_cache_free(own);
+		ck_assert(fault_alloc_failed() == (status != KV_OK));
+		fault_alloc_fail(0, false);
+		ck_assert(status == KV_OK || status == KV_NO_MEMORY);
+		ck_assert_uint_lt(n, 100);
+	}
+	sst_meta_free(&meta);
+}
+END_TEST
+
+/* ---- threads: readers, iterators and trim at the same time, with room for fewer readers than tables ---- */
+
+static _Atomic bool stop;
+static _Atomic uint64_t wrong;
+
+static void *use_tables(void *arg)
+{
+	uint64_t state = (uint64_t)(uintptr_t)arg | 1;
+
+	for (int i = 0; i < 3000; i++) {
+		struct table *table = tables[runner_random(&state) % TABLES];
+		size_t at = runner_random(&state) % model.count;
+
+		if (i % 16 == 0) {
+			struct iter *iter = table_iter(table, i % 32 == 0);
+
+			iter_seek(iter, model.entries[at].key, model.entries[at].sequence);
+			if (!iter->valid || !sst_model_same(&iter->entry, &model.entries[at]))
+				atomic_fetch_add(&wrong, 1);
+			iter_close(iter);
+		} else if (get(table, &model.entries[at], NULL) != KV_OK) {
+			atomic_fetch_add(&wrong, 1);
+		}
+	}
+	return NULL;
+}
+
+static void *trim_tables(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		if (table_cache_trim(cache, NULL) != KV_OK)
+			atomic_fetch_add(&wrong, 1);
+	}
+	return NULL;
+}
+
+START_TEST(readers_never_notice_that_tables_are_closed_under_them)
+{
+	pthread_t users[3], trimmer;
+	static char places[3];
+
+	ck_assert_int_eq(pthread_create(&trimmer, NULL, trim_tables, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&users[i], NULL, use_tables, &places[i]), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_join(users[i], NULL), 0);
+	atomic_store(&stop, true);
+	ck_assert_int_eq(pthread_join(trimmer, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&wrong), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("table_cache");
+	TCase *tc = tcase_create("table_cache");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_table_is_opened_at_its_first_use);
+	tcase_add_test(tc, trim_closes_those_that_were_not_used_lately);
+	tcase_add_loop_test(tc, an_iterator_outlives_trim_and_the_last_reference, 0, 2);
+	tcase_add_test(tc, the_file_of_a_live_table_is_never_removed);
+	tcase_add_test(tc, a_failed_unlink_is_reported_and_the_rest_is_done);
+	tcase_add_test(tc, a_table_that_cannot_be_opened_is_reported_each_time);
+	tcase_add_test(tc, a_live_table_whose_file_is_gone_is_damage);
+	tcase_add_test(tc, every_failed_allocation_is_reported_and_nothing_leaks);
+	tcase_add_test(tc, readers_never_notice_that_tables_are_closed_under_them);
+	suite_add_tcase(suite, tc);
+	return runner_run(suite);
+}
