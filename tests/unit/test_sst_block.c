@@ -19,9 +19,9 @@ static struct buf make_raw(size_t len, unsigned entropy)
 	struct buf raw = { 0 };
 	uint64_t state = 99;
 
+	ck_assert_int_eq(buf_append_zeros(&raw, len), KV_OK);
 	for (size_t i = 0; i < len; i++)
-		ck_assert_int_eq(buf_append_byte(&raw, entropy > 0 ? (uint8_t)(runner_random(&state) % entropy) :
-								     (uint8_t)(i / 100)), KV_OK);
+		raw.data[i] = (uint8_t)(entropy > 0 ? runner_random(&state) % entropy : i / 100);
 	return raw;
 }
 
@@ -101,7 +101,7 @@ START_TEST(nonsense_under_a_right_checksum_is_refused_within_bounds)
 	struct buf stored = seal(buf_slice(&raw), 0, compressions[_i]);
 	struct buf copy = { 0 };
 
-	for (unsigned round = 0; round < 2000; round++) {
+	for (unsigned round = 0; round < 400; round++) {
 		struct sst_block block;
 		const char *what = NULL;
 		kv_status status;

