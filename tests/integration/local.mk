@@ -3,6 +3,7 @@ INTEGRATION_TESTS = \
 	tests/integration/config_errors.sh \
 	tests/integration/daemonize.sh \
 	tests/integration/endpoints.sh \
+	tests/integration/drain.sh \
 	tests/integration/exit_codes.sh \
 	tests/integration/odd_places.sh \
 	tests/integration/pidfile.sh \
