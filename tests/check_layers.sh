@@ -31,7 +31,7 @@ calls+='|remove|link|linkat|symlink|fallocate|posix_fallocate|ftruncate|truncate
 declare -A except=(
 	[src/base/file.c]='.*'               # the place itself
 	[src/base/log.c]='open'              # the log is not data: O_APPEND, reopened by SIGHUP
-	[src/daemon/config.c]='open'         # not data, and it may be a symbolic link
+	[src/daemon/config_file.c]='open'    # not data, and it may be a symbolic link
 	[src/http/listen.c]='unlink'         # Unix sockets
 	[src/daemon/daemonize.c]='open'      # /dev/null for the standard streams
 )

@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading the file, in this order: the bytes, comments blanked, libconfuse, conversion.
+ * Reading the file, in this order: the text without comments, libconfuse, conversion.
  *
  * To libconfuse every option is a string or a list of strings; the types are ours, so that all errors read
- * alike. Comments are blanked first because libconfuse 3.3 counts lines wrongly after a comment and
- * does not take one inside a list. It passes no user pointer to its callbacks, and its scanner is global
- * anyway: hence the one static variable.
+ * alike. It passes no user pointer to its callbacks, and its scanner is global anyway: hence the one static
+ * variable.
  */
 #define _GNU_SOURCE
 #include <config.h>
 #include "daemon/config.h"
+#include "daemon/config_file.h"
 #include "daemon/config_option.h"
 #include "daemon/config_value.h"
 
-#include "base/buf.h"
-
 #include <confuse.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 1 << 20, OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 64 };
 
 /* What the callbacks need to know about the parse they belong to. */
 static struct {
@@ -36,106 +31,6 @@ static struct {
 const char *config_find_run_dir(void)
 {
 	return access(CONFIG_RUN_DIR, W_OK | X_OK) == 0 ? CONFIG_RUN_DIR : NULL;
-}
-
-/* ---- the bytes ---- */
-
-/* Not through base/file: the path may be a symbolic link, and not everything that can be read. */
-static kv_status open_regular(const char *path, int *ret_fd, struct kv_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
-	struct stat st;
-	int errnum;
-
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return kv_error_set(err, KV_NOT_FOUND, "configuration file '%s' does not exist", path);
-	if (fd < 0)
-		return kv_error_errno(err, errno, path, "cannot open configuration");
-	errnum = fstat(fd, &st) == 0 ? 0 : errno;
-	if (errnum == 0 && S_ISREG(st.st_mode)) {
-		*ret_fd = fd;
-		return KV_OK;
-	}
-	close(fd);
-	if (errnum != 0)
-		return kv_error_errno(err, errnum, path, "cannot look at configuration");
-	return kv_error_set(err, KV_INVALID, "configuration '%s' is not a regular file", path);
-}
-
-static kv_status read_all(int fd, const char *path, struct buf *text, struct kv_error *err)
-{
-	char part[4096];
-	ssize_t got;
-
-	while ((got = read(fd, part, sizeof(part))) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return kv_error_errno(err, errno, path, "cannot read configuration");
-		if (memchr(part, '\0', (size_t)got) || text->len + (size_t)got > FILE_BYTES_MAX)
-			return kv_error_set(err, KV_INVALID, "configuration '%s' is not a text file", path);
-		if (buf_append(text, part, (size_t)got) != KV_OK)
-			return kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", path);
-	}
-	return KV_OK;
-}
-
-static kv_status read_file(const char *path, struct buf *text, struct kv_error *err)
-{
-	int fd = -1;
-	kv_status status = open_regular(path, &fd, err);
-
-	if (status != KV_OK)
-		return status;
-	status = read_all(fd, path, text, err);
-	close(fd);
-	return status;
-}
-
-/* ---- comments ---- */
-
-static size_t skip_string(const char *text, size_t len, size_t at)
-{
-	char quote = text[at];
-
-	for (at++; at < len && text[at] != quote; at++) {
-		if (text[at] == '\\')
-			at++;
-	}
-	return at;
-}
-
-static size_t blank_until(char *text, size_t len, size_t at, const char *end)
-{
-	size_t end_len = strlen(end);
-
-	while (at < len && (len - at < end_len || memcmp(text + at, end, end_len) != 0)) {
-		if (text[at] != '\n')
-			text[at] = ' ';
-		at++;
-	}
-	return at;
-}
-
-/* '#' begins a comment anywhere, the slashed forms only where a word may begin: "a//b" is a word. */
-static void blank_comments(char *text, size_t len)
-{
-	bool at_word = true;
-
-	for (size_t at = 0; at < len; at++) {
-		bool slash = at_word && text[at] == '/' && at + 1 < len;
-
-		if (text[at] == '"' || text[at] == '\'') {
-			at = skip_string(text, len, at);
-		} else if (text[at] == '#' || (slash && text[at + 1] == '/')) {
-			at = blank_until(text, len, at, "\n");
-		} else if (slash && text[at + 1] == '*') {
-			at = blank_until(text, len, at, "*/");
-			if (at < len)
-				text[at] = text[at + 1] = ' ';
-		}
-		at_word = at >= len || strchr(" \t\r\n={},+()\"'", text[at]) != NULL;
-	}
 }
 
 /* ---- libconfuse ---- */
@@ -347,23 +242,39 @@ static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct
 	return status;
 }
 
+static kv_status load_text(const struct config_source *source, struct buf *text, struct kv_error *err)
+{
+	kv_status status = config_file_read(source->path, text, err);
+	int line = 1;
+	size_t stray;
+
+	if (status == KV_NOT_FOUND && source->may_be_missing)
+		status = KV_OK;
+	if (status == KV_OK && text->len == 0 && buf_append_byte(text, '\n') != KV_OK) /* for fmemopen */
+		status = kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", source->path);
+	if (status != KV_OK)
+		return status;
+	stray = config_file_blank_comments((char *)text->data, text->len);
+	if (stray == text->len)
+		return KV_OK;
+	for (size_t at = 0; at < stray; at++)
+		line += text->data[at] == '\n';
+	complain(line, "a backslash may stand only inside quotes");
+	return KV_INVALID;
+}
+
 kv_status config_load(const struct config_source *source, struct config *ret, struct kv_error *err)
 {
 	struct config config = { 0 };
 	struct buf text = { 0 };
-	kv_status status = read_file(source->path, &text, err);
+	kv_status status;
 
-	if (status == KV_NOT_FOUND && source->may_be_missing)
-		status = KV_OK;
 	memset(&parsing, 0, sizeof(parsing));
 	parsing.path = source->path;
 	parsing.err = err;
-	if (status == KV_OK && text.len == 0 && buf_append_byte(&text, '\n') != KV_OK) /* for fmemopen */
-		status = kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", source->path);
-	if (status == KV_OK) {
-		blank_comments((char *)text.data, text.len);
+	status = load_text(source, &text, err);
+	if (status == KV_OK)
 		status = parse_and_convert(&text, source->run_dir, &config, err);
-	}
 	buf_free(&text);
 	if (status == KV_OK)
 		*ret = config;

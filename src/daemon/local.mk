@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libkvdaemon.a
 libkvdaemon_a_SOURCES = \
 	src/daemon/config.c src/daemon/config.h \
+	src/daemon/config_file.c src/daemon/config_file.h \
 	src/daemon/config_option.c src/daemon/config_option.h \
 	src/daemon/config_value.c src/daemon/config_value.h \
 	src/daemon/daemon.h \

@@ -166,12 +166,30 @@ START_TEST(errors_name_file_line_and_what_was_expected)
 	refused("port = 1\nport = 2 3\n", 2, "no such option '3'");
 	refused("port 1\n", 1, "missing equal sign after option 'port'");
 	refused("port = \"1\n", 2, "port must be a number");
+	refused("\nport = 1\\2\n", 2, "a backslash may stand only inside quotes");
+	refused("\\port = 1\n", 1, "a backslash may stand only inside quotes");
+}
+END_TEST
+
+START_TEST(a_bad_file_does_not_spoil_the_reading_of_the_next)
+{
+	static const char *const bad[] = { "port = \"1", "port = '1", "listen = {\"::1\",", "/* never closed",
+		"port =", "port = \"${", "port = \"\\", "listen = {", "user = 'a\n\n\n", "nonsense" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		(void)load(bad[i]);
+		load_ok("# comment\nport = 9\nlisten = {\"::1\"}\nuser = 'x'\n");
+		ck_assert_uint_eq(config.port, 9);
+		ck_assert_str_eq(config.listen.items[0], "::1");
+		ck_assert_str_eq(config.user, "x");
+		refused("\nport = x\n", 2, "port must be");
+	}
 }
 END_TEST
 
 START_TEST(comments_do_not_shift_line_numbers)
 {
-	refused("# one\n// two\n/* three\n four */\nport = x\n", 5, "port must be");
+	refused("# one \\ two\n// two\n/* three\n four */\nport = x\n", 5, "port must be");
 	refused("port = 1 # one\nport = 2 // two\nport = 3 /* three */\nport = x\n", 4, "port must be");
 	refused("listen = {\n # a comment in a list\n ::1, // another\n bad\n}\n", 4, "listen must be");
 	refused("data_dir = \"/a#b\"\nlogfile = '/a/*b' # c\nport = x", 3, "port must be");
@@ -393,6 +411,7 @@ int main(void)
 	tcase_add_test(tests, a_run_directory_adds_the_default_pidfile_and_socket);
 	tcase_add_test(tests, every_option_can_be_set);
 	tcase_add_test(tests, errors_name_file_line_and_what_was_expected);
+	tcase_add_test(tests, a_bad_file_does_not_spoil_the_reading_of_the_next);
 	tcase_add_test(tests, comments_do_not_shift_line_numbers);
 	tcase_add_test(tests, what_looks_like_a_comment_inside_a_value_is_kept);
 	tcase_add_test(tests, only_loopback_unless_insecure_listen_says_so);
