@@ -232,8 +232,8 @@ START_TEST(too_long_a_header_is_refused)
 	unsigned status;
 
 	ck_assert_int_eq(buf_printf(&request, "GET /get?key="), KV_OK);
-	for (int i = 0; i < 70000; i++)
-		ck_assert_int_eq(buf_append_byte(&request, 'k'), KV_OK);
+	ck_assert_int_eq(buf_append_zeros(&request, 70000), KV_OK);
+	memset(request.data + request.len - 70000, 'k', 70000);
 	status = fake_server_send(request.data, request.len)->status;
 	ck_assert_msg(status == 414 || status == 0, "%u", status); /* 0: reset before it could be read */
 	buf_clear(&request);

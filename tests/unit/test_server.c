@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The life of a server over sockets: listening, limits, deadlines, draining, /shutdown, and what it tells about itself. */
+#define _GNU_SOURCE
+#include "support/fake_server.h"
+#include "support/runner.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char get_health[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char get_shutdown[] = "GET /shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const char set_k[] = "POST /set?key=k&value=v HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+static unsigned read_status(struct rawhttp *http)
+{
+	struct rawhttp_reply reply;
+	unsigned status;
+
+	rawhttp_read(http, false, &reply, NULL);
+	status = reply.status;
+	rawhttp_reply_free(&reply);
+	return status;
+}
+
+static unsigned ask(struct rawhttp *http, const char *request)
+{
+	ck_assert(rawhttp_send_text(http, request));
+	return read_status(http);
+}
+
+/* ---- health and numbers ---- */
+
+START_TEST(health_and_readiness_follow_the_state)
+{
+	const struct rawhttp_reply *reply;
+
+	ck_assert_uint_eq(fake_server_call("GET", "/healthz", NULL, NULL)->status, 200);
+	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/readyz", NULL, NULL)), "healthy\n");
+	fake_store_set_state(fake.store, STORE_STALLED, "12 tables in level 0");
+	reply = fake_server_call("GET", "/readyz", NULL, NULL);
+	ck_assert_uint_eq(reply->status, 200);
+	ck_assert_str_eq(fake_server_text(reply), "stalled: 12 tables in level 0\n");
+	fake_store_set_state(fake.store, STORE_FAILED, "000001.wal: sync failed");
+	reply = fake_server_call("GET", "/readyz", NULL, NULL);
+	ck_assert_uint_eq(reply->status, 503);
+	ck_assert_str_eq(fake_server_text(reply), "failed: 000001.wal: sync failed\n");
+	fake_store_set_state(fake.store, STORE_DISK_FULL, "");
+	ck_assert_uint_eq(fake_server_call("GET", "/readyz", NULL, NULL)->status, 503);
+	ck_assert_uint_eq(fake_server_call("GET", "/healthz", NULL, NULL)->status, 200);
+}
+END_TEST
+
+START_TEST(stats_are_json)
+{
+	const struct rawhttp_reply *reply;
+
+	fake_server_call("POST", "/set?key=k&value=v", NULL, NULL);
+	reply = fake_server_call("GET", "/v1/stats", NULL, NULL);
+	ck_assert_uint_eq(reply->status, 200);
+	ck_assert_str_eq(rawhttp_header(reply, "Content-Type"), "application/json");
+	ck_assert_ptr_nonnull(strstr(fake_server_text(reply), "\"memtable_entries\":1,"));
+	ck_assert_ptr_nonnull(strstr(fake_server_text(reply), "{\"tables\":3,\"bytes\":0"));
+}
+END_TEST
+
+START_TEST(metrics_count_what_was_answered)
+{
+	const char *text;
+
+	fake_server_call("POST", "/set?key=k&value=v", NULL, NULL);
+	fake_server_call("GET", "/get?key=k", NULL, NULL);
+	fake_server_call("GET", "/get?key=none", NULL, NULL);
+	fake_server_call("GET", "/nowhere", NULL, NULL);
+	/* a request is counted when its connection goes on: after these, the ones above are */
+	text = fake_server_text(fake_server_call("GET", "/metrics", NULL, NULL));
+	for (int i = 0; i < 100 && !strstr(text, "{op=\"other\",code=\"404\"} 1\n"); i++)
+		text = fake_server_text(fake_server_call("GET", "/metrics", NULL, NULL));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_http_requests_total{op=\"set\",code=\"200\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_http_requests_total{op=\"get\",code=\"200\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_http_requests_total{op=\"get\",code=\"404\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_http_request_duration_seconds_count{op=\"get\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_http_request_duration_seconds_bucket{op=\"get\",le=\"+Inf\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(text, "kvstored_state{state=\"healthy\"} 1\n"));
+}
+END_TEST
+
+/* ---- connections ---- */
+
+START_TEST(a_connection_is_kept_and_pipelines)
+{
+	struct rawhttp http = rawhttp_connect(fake.port);
+
+	for (int i = 0; i < 50; i++)
+		ck_assert(rawhttp_send_text(&http, i % 2 ? get_health : set_k));
+	for (int i = 0; i < 50; i++)
+		ck_assert_uint_eq(read_status(&http), 200);
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(connections_above_the_limit_are_told)
+{
+	struct rawhttp open[4], more;
+
+	fake_server_prepare();
+	fake.options.connection_limit = 4;
+	fake_server_start();
+	for (int i = 0; i < 4; i++) {
+		open[i] = rawhttp_connect(fake.port);
+		ck_assert_uint_eq(ask(&open[i], get_health), 200);
+	}
+	more = rawhttp_connect(fake.port);
+	ck_assert_uint_eq(read_status(&more), 503);
+	ck_assert(rawhttp_is_closed(&more));
+	rawhttp_close(&more);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_eq(ask(&open[i], get_health), 200);
+		rawhttp_close(&open[i]);
+	}
+	for (unsigned status = 503; status == 503;) { /* the pool sees them go in its own time */
+		more = rawhttp_connect(fake.port);
+		status = ask(&more, get_health);
+		rawhttp_close(&more);
+		ck_assert(status == 200 || status == 503);
+	}
+}
+END_TEST
+
+START_TEST(bodies_above_the_memory_limit_are_told)
+{
+	const struct rawhttp_reply *reply;
+
+	fake_server_prepare();
+	fake.options.inflight_bytes_max = 10;
+	fake_server_start();
+	reply = fake_server_call("POST", "/set?key=k", NULL, "more than ten");
+	ck_assert_uint_eq(reply->status, 503);
+	ck_assert_str_eq(rawhttp_header(reply, "Retry-After"), "1");
+	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k", NULL, "ten bytes!")->status, 200);
+	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k", NULL, "ten bytes!")->status, 200);
+}
+END_TEST
+
+static void start_impatient(void)
+{
+	fake_server_prepare();
+	fake.options.header_timeout_ms = 100;
+	fake.options.idle_timeout_ms = 600;
+	fake_server_start();
+}
+
+START_TEST(a_trickling_header_gets_408)
+{
+	struct rawhttp http;
+
+	start_impatient();
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, "GET /healthz HTTP/1.1\r\nHost: "));
+	ck_assert_uint_eq(read_status(&http), 408);
+	ck_assert(rawhttp_is_closed(&http));
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(a_trickling_body_gets_408_and_stores_nothing)
+{
+	struct rawhttp http;
+
+	start_impatient();
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nab"));
+	ck_assert_uint_eq(read_status(&http), 408);
+	(void)rawhttp_send_text(&http, "c");
+	ck_assert(rawhttp_is_closed(&http));
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(an_idle_connection_is_closed_in_silence)
+{
+	struct rawhttp http;
+
+	start_impatient();
+	http = rawhttp_connect(fake.port);
+	ck_assert_uint_eq(ask(&http, get_health), 200);
+	ck_assert(rawhttp_is_closed(&http));
+	ck_assert_uint_eq(http.input.len, 0);
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(a_commit_may_take_longer_than_any_deadline)
+{
+	struct rawhttp http;
+	struct rawhttp other;
+
+	start_impatient();
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, set_k));
+	fake_store_wait_held(fake.store, 1);
+	other = rawhttp_connect(fake.port); /* its end by the idle deadline is our clock */
+	ck_assert_uint_eq(ask(&other, get_health), 200);
+	ck_assert(rawhttp_is_closed(&other));
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	ck_assert_uint_eq(read_status(&http), 200);
+	rawhttp_close(&other);
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(reads_go_on_while_commits_wait)
+{
+	struct rawhttp writers[8];
+
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	for (int i = 0; i < 8; i++) {
+		writers[i] = rawhttp_connect(fake.port);
+		ck_assert(rawhttp_send_text(&writers[i], set_k));
+	}
+	fake_store_wait_held(fake.store, 8);
+	ck_assert_uint_eq(fake_server_call("GET", "/get?key=k", NULL, NULL)->status, 404);
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	for (int i = 0; i < 8; i++) {
+		ck_assert_uint_eq(read_status(&writers[i]), 200);
+		rawhttp_close(&writers[i]);
+	}
+}
+END_TEST
+
+/* ---- addresses ---- */
+
+START_TEST(unix_sockets_are_served_and_removed)
+{
+	char *dir = runner_new_dir();
+	const char *listen[2];
+	struct rawhttp http;
+	struct stat st;
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/kv.sock", dir);
+	listen[0] = path;
+	listen[1] = "127.0.0.1";
+	fake_server_prepare();
+	fake.options.listen = listen;
+	fake.options.listen_count = 2;
+	fake_server_start();
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0660);
+	http = rawhttp_connect_unix(path);
+	ck_assert_uint_eq(ask(&http, "POST /set?key=k&value=v HTTP/1.1\r\nHost: any.name\r\n\r\n"), 200);
+	rawhttp_close(&http);
+	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/get?key=k", NULL, NULL)), "v");
+	fake.server = server_stop(fake.server);
+	ck_assert_int_eq(stat(path, &st), -1);
+	runner_remove_dir(dir);
+}
+END_TEST
+
+START_TEST(a_dead_socket_is_replaced_and_a_live_one_is_not)
+{
+	char *dir = runner_new_dir();
+	const char *listen[1];
+	struct server *second;
+	struct kv_error err;
+	struct rawhttp http;
+	char path[256];
+
+	snprintf(path, sizeof path, "%s/kv.sock", dir);
+	listen[0] = path;
+	fake_server_prepare();
+	fake.options.listen = listen;
+	fake_server_start();
+	ck_assert_uint_eq(fake.port, 0);
+	ck_assert_int_eq(server_bind(&fake.options, &second, &err), KV_BUSY);
+	ck_assert_int_eq(err.errnum, EADDRINUSE);
+	http = rawhttp_connect_unix(path);
+	ck_assert_uint_eq(ask(&http, get_health), 200);
+	rawhttp_close(&http);
+	fake.server = server_stop(fake.server);
+	ck_assert_int_eq(close(rawhttp_connect_unix((fake_server_start(), path)).fd), 0);
+	{ /* the file of a server that was killed */
+		char kept[300];
+
+		snprintf(kept, sizeof kept, "%s.kept", path);
+		ck_assert_int_eq(link(path, kept), 0);
+		fake.server = server_stop(fake.server);
+		ck_assert_int_eq(rename(kept, path), 0);
+	}
+	fake_server_start();
+	http = rawhttp_connect_unix(path);
+	ck_assert_uint_eq(ask(&http, get_health), 200);
+	rawhttp_close(&http);
+	fake.server = server_stop(fake.server);
+	runner_remove_dir(dir);
+}
+END_TEST
+
+START_TEST(what_is_no_socket_is_left_alone)
+{
+	char *dir = runner_new_dir();
+	const char *listen[1] = { dir };
+	struct server *server;
+	struct kv_error err;
+	struct stat st;
+
+	fake_server_prepare();
+	fake.options.listen = listen;
+	ck_assert_int_eq(server_bind(&fake.options, &server, &err), KV_IO);
+	ck_assert_int_eq(err.errnum, EEXIST);
+	ck_assert_int_eq(stat(dir, &st), 0);
+	runner_remove_dir(dir);
+}
+END_TEST
+
+START_TEST(addresses_that_are_none_or_taken_are_told)
+{
+	static const char *const bad[] = { "localhorst", "127.0.0.256", "relative/path", "" };
+	struct server *server;
+	struct kv_error err;
+
+	fake_server_setup();
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct server_options options = fake.options;
+
+		options.listen = &bad[i];
+		ck_assert_msg(server_bind(&options, &server, &err) == KV_INVALID, "%s", bad[i]);
+	}
+	fake.options.port = fake.port;
+	ck_assert_int_eq(server_bind(&fake.options, &server, &err), KV_BUSY);
+	ck_assert_int_eq(err.errnum, EADDRINUSE);
+}
+END_TEST
+
+START_TEST(localhost_and_a_single_thread_serve)
+{
+	static const char *const listen[] = { "localhost" };
+
+	fake_server_prepare();
+	fake.options.listen = listen;
+	fake.options.threads = 1;
+	fake_server_start();
+	ck_assert_uint_eq(fake_server_call("GET", "/healthz", NULL, NULL)->status, 200);
+	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k&value=v", NULL, NULL)->status, 200);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+START_TEST(draining_waits_for_requests_in_work_and_refuses_new_ones)
+{
+	struct rawhttp waiting = rawhttp_connect(fake.port);
+	struct rawhttp idle = rawhttp_connect(fake.port);
+	unsigned left;
+
+	ck_assert_uint_eq(ask(&idle, get_health), 200);
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	ck_assert(rawhttp_send_text(&waiting, set_k));
+	fake_store_wait_held(fake.store, 1);
+	ck_assert_uint_eq(server_drain(fake.server, 50, &left), 1);
+	ck_assert_uint_eq(left, 1);
+	ck_assert_uint_eq(ask(&idle, get_health), 503);
+	ck_assert(rawhttp_is_closed(&idle));
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	server_drain(fake.server, 5000, &left);
+	ck_assert_uint_eq(left, 0);
+	ck_assert_uint_eq(read_status(&waiting), 200);
+	rawhttp_close(&waiting);
+	rawhttp_close(&idle);
+}
+END_TEST
+
+struct stop {
+	pthread_mutex_t mu;
+	pthread_cond_t asked;
+	int count;
+};
+
+static void request_stop(void *arg)
+{
+	struct stop *stop = arg;
+
+	pthread_mutex_lock(&stop->mu);
+	stop->count++;
+	pthread_cond_signal(&stop->asked);
+	pthread_mutex_unlock(&stop->mu);
+}
+
+static struct stop stop = { .mu = PTHREAD_MUTEX_INITIALIZER, .asked = PTHREAD_COND_INITIALIZER };
+
+static void start_stoppable(void)
+{
+	fake_server_prepare();
+	fake.options.request_stop = request_stop;
+	fake.options.request_stop_arg = &stop;
+	fake_server_start();
+}
+
+static void wait_for_stop(void)
+{
+	pthread_mutex_lock(&stop.mu);
+	while (stop.count == 0)
+		pthread_cond_wait(&stop.asked, &stop.mu);
+	pthread_mutex_unlock(&stop.mu);
+}
+
+START_TEST(shutdown_is_answered_at_the_end_to_all_who_asked)
+{
+	struct rawhttp first, second, third;
+	struct rawhttp_reply reply;
+	unsigned left;
+
+	start_stoppable();
+	first = rawhttp_connect(fake.port);
+	second = rawhttp_connect(fake.port);
+	third = rawhttp_connect(fake.port);
+	ck_assert_uint_eq(ask(&third, get_health), 200);
+	ck_assert_uint_eq(ask(&second, get_health), 200);
+	ck_assert(rawhttp_send_text(&first, get_shutdown));
+	wait_for_stop();
+	ck_assert_uint_eq(server_drain(fake.server, 5000, &left), 0);
+	ck_assert_uint_eq(left, 0);
+	ck_assert(rawhttp_send_text(&second, get_shutdown));
+	server_answer_shutdown(fake.server, "requests drained: 0\nkvstored stopped\n");
+	rawhttp_read(&first, false, &reply, NULL);
+	ck_assert_uint_eq(reply.status, 200);
+	ck_assert_str_eq(fake_server_text(&reply), "requests drained: 0\nkvstored stopped\n");
+	rawhttp_reply_free(&reply);
+	ck_assert_uint_eq(read_status(&second), 200);
+	ck_assert_uint_eq(ask(&third, get_shutdown), 200); /* later than the answer */
+	ck_assert_int_eq(stop.count, 1);
+	fake.server = server_stop(fake.server);
+	ck_assert(rawhttp_is_closed(&first));
+	rawhttp_close(&first);
+	rawhttp_close(&second);
+	rawhttp_close(&third);
+}
+END_TEST
+
+START_TEST(browsers_and_wrong_requests_do_not_stop_it)
+{
+	static const char *const headers[] = { "User-Agent: Mozilla/5.0\r\n", "Cookie: a=b\r\n",
+		"Referer: http://localhost/\r\n", "Sec-Fetch-Mode: navigate\r\n", "Sec-Fetch-Site: none\r\n",
+		"Origin: http://localhost\r\n" };
+
+	start_stoppable();
+	for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+		ck_assert_uint_eq(fake_server_call("POST", "/shutdown", headers[i], NULL)->status, 403);
+	ck_assert_uint_eq(fake_server_call("PUT", "/shutdown", NULL, "")->status, 405);
+	ck_assert_uint_eq(fake_server_call("GET", "/shutdown?now=1", NULL, NULL)->status, 400);
+	ck_assert_int_eq(stop.count, 0);
+}
+END_TEST
+
+START_TEST(shutdown_can_be_switched_off)
+{
+	fake_server_prepare();
+	fake.options.shutdown = SERVER_SHUTDOWN_OFF;
+	fake.options.request_stop = request_stop;
+	fake.options.request_stop_arg = &stop;
+	fake_server_start();
+	ck_assert_uint_eq(fake_server_call("GET", "/shutdown", NULL, NULL)->status, 403);
+	ck_assert_int_eq(stop.count, 0);
+}
+END_TEST
+
+START_TEST(stopping_answers_those_who_wait)
+{
+	struct rawhttp http;
+
+	start_stoppable();
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, get_shutdown));
+	wait_for_stop();
+	fake.server = server_stop(fake.server);
+	ck_assert_uint_eq(read_status(&http), 200);
+	rawhttp_close(&http);
+}
+END_TEST
+
+START_TEST(a_client_that_leaves_during_its_commit_does_no_harm)
+{
+	struct rawhttp http = rawhttp_connect(fake.port);
+
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	ck_assert(rawhttp_send_text(&http, set_k));
+	fake_store_wait_held(fake.store, 1);
+	rawhttp_close(&http);
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	ck_assert_uint_eq(fake_server_call("POST", "/set?key=l&value=v", NULL, NULL)->status, 200);
+	ck_assert_uint_eq(fake_store_changes(fake.store), 2);
+}
+END_TEST
+
+START_TEST(a_server_that_was_only_bound_can_be_stopped)
+{
+	struct kv_error err;
+
+	fake_server_prepare();
+	ck_assert_int_eq(server_bind(&fake.options, &fake.server, &err), KV_OK);
+	ck_assert_uint_ne(server_port(fake.server), 0);
+	fake.server = server_stop(fake.server);
+	ck_assert_ptr_null(server_stop(NULL));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("server");
+	TCase *served = tcase_create("served");
+	TCase *own = tcase_create("own options");
+
+	tcase_add_checked_fixture(served, fake_server_setup, fake_server_teardown);
+	tcase_add_test(served, health_and_readiness_follow_the_state);
+	tcase_add_test(served, stats_are_json);
+	tcase_add_test(served, metrics_count_what_was_answered);
+	tcase_add_test(served, a_connection_is_kept_and_pipelines);
+	tcase_add_test(served, reads_go_on_while_commits_wait);
+	tcase_add_test(served, draining_waits_for_requests_in_work_and_refuses_new_ones);
+	tcase_add_test(served, a_client_that_leaves_during_its_commit_does_no_harm);
+	suite_add_tcase(suite, served);
+	tcase_add_checked_fixture(own, NULL, fake_server_teardown);
+	tcase_set_timeout(own, 20);
+	tcase_add_test(own, connections_above_the_limit_are_told);
+	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
+	tcase_add_test(own, a_trickling_header_gets_408);
+	tcase_add_test(own, a_trickling_body_gets_408_and_stores_nothing);
+	tcase_add_test(own, an_idle_connection_is_closed_in_silence);
+	tcase_add_test(own, a_commit_may_take_longer_than_any_deadline);
+	tcase_add_test(own, unix_sockets_are_served_and_removed);
+	tcase_add_test(own, a_dead_socket_is_replaced_and_a_live_one_is_not);
+	tcase_add_test(own, what_is_no_socket_is_left_alone);
+	tcase_add_test(own, addresses_that_are_none_or_taken_are_told);
+	tcase_add_test(own, localhost_and_a_single_thread_serve);
+	tcase_add_test(own, shutdown_is_answered_at_the_end_to_all_who_asked);
+	tcase_add_test(own, browsers_and_wrong_requests_do_not_stop_it);
+	tcase_add_test(own, shutdown_can_be_switched_off);
+	tcase_add_test(own, stopping_answers_those_who_wait);
+	tcase_add_test(own, a_server_that_was_only_bound_can_be_stopped);
+	suite_add_tcase(suite, own);
+	return runner_run(suite);
+}
