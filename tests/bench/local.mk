@@ -27,3 +27,12 @@ bench-wal: tests/bench/bench_wal$(EXEEXT)
 	tests/bench/bench_wal$(EXEEXT)
 
 .PHONY: bench-wal
+EXTRA_PROGRAMS += tests/bench/bench_memtable
+tests_bench_bench_memtable_LDADD = tests/support/libsupport.a $(ENGINE_LIBS) $(CHECK_LIBS)
+
+bench-memtable: tests/bench/bench_memtable$(EXEEXT)
+	tests/bench/bench_memtable$(EXEEXT) 450000 5 random
+	tests/bench/bench_memtable$(EXEEXT) 450000 5 digits
+	tests/bench/bench_memtable$(EXEEXT) 450000 5 path
+
+.PHONY: bench-memtable
