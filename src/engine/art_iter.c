@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ordered walk: a stack of the nodes from the root to the leaf it stands on, each with the byte that was taken.
+ * Ordered walk: a stack of the nodes from the root to the leaf it stands on, each with the child that was taken.
  *
- * The writer may replace a node that is on the stack. The old one stays as it was and still leads to
- * everything that was in the tree then, so the walk goes on in it, only without the newer keys.
+ * The writer may add to a node on the stack, or replace it. A small node's children are put in order once, when
+ * the walk enters it, and later ones are not seen; a node that was replaced stays as it was and still leads to everything
+ * that was in the tree then. So the walk goes on as if nothing had happened, only without the newer keys.
  *
- * Moves in the order of keys come upon leaves that lie anywhere in memory: those of a small node are fetched ahead,
- * together, when the walk enters it.
+ * Nodes and leaves that follow one another in order lie anywhere in memory. So they are fetched ahead: the children of
+ * a small node when the walk enters it, those of a large one two steps before, and the grandchildren below
+ * the next child.
  */
 #include "engine/art.h"
 
 #include "engine/art_node.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum {
 	FRAMES_INSIDE = 32,
-	AT_TERMINAL = -1, /* in place of a byte: the node's own key, before those of all children */
+	AT_TERMINAL = -1, /* in place of a child: the node's own key, before those of all children */
 };
 
 struct frame {
 	const struct art_node *node;
-	int byte; /* AT_TERMINAL, or the child's */
+	int at;        /* of a small node: index in places; of a large one: byte; or AT_TERMINAL */
+	uint8_t count; /* of a small node: children when it was entered */
+	uint8_t places[ART_NODE_SMALL_MAX]; /* of them, in the order of their bytes */
 };
 
 struct art_iter {
 	const _Atomic(art_ref) *root; /* constant */
-	struct frame *frames; /* `inside`, or malloc'ed */
-	size_t depth;         /* frames in use */
+	struct frame *frames;         /* `inside`, or malloc'ed */
+	size_t depth;                 /* frames in use */
 	size_t capacity;
 	bool failed;
 	struct frame inside[FRAMES_INSIDE];
@@ -78,29 +81,114 @@ static bool grow(struct art_iter *iter)
 	return true;
 }
 
-static bool push(struct art_iter *iter, const struct art_node *node, int byte)
+/* ---- fetching ahead ---- */
+
+static ART_INLINE void fetch_children(art_ref ref)
 {
-	if (iter->depth == iter->capacity && !grow(iter))
-		return false;
-	iter->frames[iter->depth++] = (struct frame){ .node = node, .byte = byte };
-	return true;
+	const struct art_node *node = art_ref_node(ref);
+	unsigned count;
+
+	if (art_ref_is_leaf(ref) || !art_node_is_small(node))
+		return;
+	count = art_node_count(node);
+	for (unsigned i = 0; i < count; i++)
+		art_ref_fetch(art_node_small_child(node, i));
 }
+
+static ART_INLINE void fetch_ahead(const struct frame *frame, bool forward)
+{
+	int step = forward ? 1 : -1;
+	int at = frame->at + step;
+	art_ref child;
+
+	if (art_node_is_small(frame->node)) {
+		if (at >= 0 && at < frame->count)
+			fetch_children(art_node_small_child(frame->node, frame->places[at]));
+		return;
+	}
+	child = art_node_large_from(frame->node, at, forward, &at);
+	if (child == 0)
+		return;
+	fetch_children(child);
+	child = art_node_large_from(frame->node, at + step, forward, &at);
+	if (child != 0)
+		art_ref_fetch(child);
+}
+
+/* ---- moving within a node ---- */
+
+/* The next child in the direction; 0, and nothing changes, when there is none. */
+static art_ref step(struct frame *frame, bool forward)
+{
+	int at = frame->at + (forward ? 1 : -1);
+	art_ref ret = 0;
+
+	if (!art_node_is_small(frame->node))
+		ret = art_node_large_from(frame->node, at, forward, &frame->at);
+	else if (at >= 0 && at < frame->count) {
+		ret = art_node_small_child(frame->node, frame->places[at]);
+		frame->at = at;
+	}
+	if (ret != 0)
+		fetch_ahead(frame, forward);
+	return ret;
+}
+
+/* Stands at the child for `byte` and returns it. When there is none (in a small node: none when it was entered; a newer
+ * one would not be come upon again on the way back), stands so that the next step in the direction goes to the
+ * first beyond. */
+static art_ref stand_at_byte(struct frame *frame, uint8_t byte, bool forward)
+{
+	const struct art_node *node = frame->node;
+	int less = 0;
+
+	if (!art_node_is_small(node)) {
+		frame->at = byte;
+		return art_node_large_child(node, byte);
+	}
+	while (less < frame->count && art_node_small_byte(node, frame->places[less]) < byte)
+		less++;
+	if (less < frame->count && art_node_small_byte(node, frame->places[less]) == byte) {
+		frame->at = less;
+		return art_node_small_child(node, frame->places[less]);
+	}
+	frame->at = forward ? less - 1 : less;
+	return 0;
+}
+
+/* Pushes the node; stands before all of its children, or after them. NULL when out of memory. */
+static struct frame *enter(struct art_iter *iter, const struct art_node *node, bool forward)
+{
+	struct frame *frame;
+
+	if (iter->depth == iter->capacity && !grow(iter))
+		return NULL;
+	frame = &iter->frames[iter->depth++];
+	frame->node = node;
+	frame->at = forward ? -1 : 256;
+	if (art_node_is_small(node)) {
+		fetch_children(art_ref_of_node(node));
+		frame->count = (uint8_t)art_node_order(node, frame->places);
+		frame->at = forward ? -1 : frame->count;
+	}
+	return frame;
+}
+
+/* ---- moving in the tree ---- */
 
 /* Goes down to the first leaf at or below `ref`. */
 static struct art_leaf *down_first(struct art_iter *iter, art_ref ref)
 {
 	while (!art_ref_is_leaf(ref)) {
-		const struct art_node *node = art_ref_node(ref);
-		struct art_leaf *terminal = art_node_terminal(node);
-		int byte = AT_TERMINAL;
+		struct frame *frame = enter(iter, art_ref_node(ref), true);
+		struct art_leaf *terminal = art_node_terminal(art_ref_node(ref));
 
-		art_node_prefetch(node);
-		if (!terminal)
-			ref = art_node_at_or_after(node, 0, &byte);
-		if (!push(iter, node, byte))
+		if (!frame)
 			return NULL;
+		/* `at` is AT_TERMINAL already */
 		if (terminal)
 			return terminal;
+		ref = step(frame, true);
 	}
 	return art_ref_leaf(ref);
 }
@@ -108,14 +196,12 @@ static struct art_leaf *down_first(struct art_iter *iter, art_ref ref)
 static struct art_leaf *down_last(struct art_iter *iter, art_ref ref)
 {
 	while (!art_ref_is_leaf(ref)) {
-		const struct art_node *node = art_ref_node(ref);
-		int byte;
+		struct frame *frame = enter(iter, art_ref_node(ref), false);
 
-		art_node_prefetch(node);
-		/* a node always has a child: two keys led to it, and only one of them can be its terminal */
-		ref = art_node_at_or_before(node, 255, &byte);
-		if (!push(iter, node, byte))
+		if (!frame)
 			return NULL;
+		/* a node always has a child: two keys led to it, and only one of them can be its terminal */
+		ref = step(frame, false);
 	}
 	return art_ref_leaf(ref);
 }
@@ -124,8 +210,7 @@ static struct art_leaf *down_last(struct art_iter *iter, art_ref ref)
 static struct art_leaf *climb_next(struct art_iter *iter)
 {
 	while (iter->depth > 0) {
-		struct frame *top = &iter->frames[iter->depth - 1];
-		art_ref child = art_node_at_or_after(top->node, top->byte + 1, &top->byte);
+		art_ref child = step(&iter->frames[iter->depth - 1], true);
 
 		if (child != 0)
 			return down_first(iter, child);
@@ -138,14 +223,15 @@ static struct art_leaf *climb_prev(struct art_iter *iter)
 {
 	while (iter->depth > 0) {
 		struct frame *top = &iter->frames[iter->depth - 1];
-		art_ref child = top->byte > 0 ?
-			art_node_at_or_before(top->node, top->byte - 1, &top->byte) : 0;
+		art_ref child = step(top, false);
+		struct art_leaf *terminal;
 
 		if (child != 0)
 			return down_last(iter, child);
-		if (top->byte != AT_TERMINAL && art_node_terminal(top->node)) {
-			top->byte = AT_TERMINAL;
-			return art_node_terminal(top->node);
+		terminal = top->at != AT_TERMINAL ? art_node_terminal(top->node) : NULL;
+		if (terminal) {
+			top->at = AT_TERMINAL;
+			return terminal;
 		}
 		iter->depth--;
 	}
@@ -210,21 +296,21 @@ static struct art_leaf *seek(struct art_iter *iter, struct slice key, bool at_or
 	if (ref == 0)
 		return NULL;
 	while (!art_ref_is_leaf(ref)) {
-		struct art_node *node = art_ref_node(ref);
-		_Atomic(art_ref) *slot;
+		const struct art_node *node = art_ref_node(ref);
+		struct frame *frame;
 
 		if (node->depth > proven)
 			order = compare_path(node, proven, key);
 		/* also when the key ends here: its leaf is the first of what is below */
 		if (order != 0 || node->depth == key.len)
 			return beside(iter, ref, order, at_or_after);
-		slot = art_node_slot(node, key.data[node->depth]);
-		if (!push(iter, node, key.data[node->depth]))
+		frame = enter(iter, node, at_or_after);
+		if (!frame)
 			return NULL;
-		if (!slot)
+		ref = stand_at_byte(frame, key.data[node->depth], at_or_after);
+		if (ref == 0)
 			return at_or_after ? climb_next(iter) : climb_prev(iter);
 		proven = (size_t)node->depth + 1;
-		ref = art_ref_load(slot);
 	}
 	return beside(iter, ref, slice_compare(art_leaf_key(art_ref_leaf(ref)), key), at_or_after);
 }

@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-enum { NODE_ALIGN = 64 }; /* a cache line: a lookup touches the first and the one with the child */
+enum { NODE_ALIGN = ART_CACHE_LINE }; /* a lookup touches the first line and the one with the child */
 
 static const struct {
 	uint16_t size;
@@ -84,8 +84,10 @@ void art_node_add(struct art_node *node, uint8_t byte, art_ref child)
 
 struct art_node *art_node_grow(struct arena *arena, const struct art_node *node)
 {
+	uint8_t places[ART_NODE_SMALL_MAX];
 	struct art_node *ret;
 	art_ref child;
+	unsigned count;
 	int byte;
 
 	assert(node->type < ART_NODE256);
@@ -93,52 +95,55 @@ struct art_node *art_node_grow(struct arena *arena, const struct art_node *node)
 		art_node_terminal(node));
 	if (!ret)
 		return NULL;
-	for (int from = 0; (child = art_node_at_or_after(node, from, &byte)) != 0; from = byte + 1)
-		art_node_add(ret, (uint8_t)byte, child);
+	if (art_node_is_small(node)) {
+		count = art_node_order(node, places);
+		for (unsigned i = 0; i < count; i++)
+			art_node_add(ret, art_node_small_byte(node, places[i]),
+				art_node_small_child(node, places[i]));
+	} else {
+		for (int from = 0; (child = art_node_large_from(node, from, true, &byte)) != 0; from = byte + 1)
+			art_node_add(ret, (uint8_t)byte, child);
+	}
 	return ret;
 }
 
-/* ---- in the order of bytes ---- */
-
-static int key_at(const struct art_node *node, unsigned i)
+uint8_t art_node_small_byte(const struct art_node *node, unsigned place)
 {
-	const struct art_node16 *node16;
+	const struct art_node16 *node16 = (const struct art_node16 *)node;
 
 	if (node->type == ART_NODE4)
-		return (uint8_t)(atomic_load_explicit(&node->keys, memory_order_relaxed) >> i * 8);
-	node16 = (const struct art_node16 *)node;
-	return (uint8_t)(atomic_load_explicit(&node16->keys[i / 8], memory_order_relaxed) >> i % 8 * 8);
+		return (uint8_t)(atomic_load_explicit(&node->keys, memory_order_relaxed) >> place * 8);
+	return (uint8_t)(atomic_load_explicit(&node16->keys[place / 8], memory_order_relaxed) >> place % 8 * 8);
 }
 
-static art_ref small_child(const struct art_node *node, unsigned i)
+art_ref art_node_small_child(const struct art_node *node, unsigned place)
 {
 	if (node->type == ART_NODE4)
-		return art_ref_load(&((const struct art_node4 *)node)->child[i]);
-	return art_ref_load(&((const struct art_node16 *)node)->child[i]);
+		return art_ref_load(&((const struct art_node4 *)node)->child[place]);
+	return art_ref_load(&((const struct art_node16 *)node)->child[place]);
 }
 
-/* In a node of 4 or 16: the nearest byte in the direction, by looking at all of them. */
-static art_ref small_nearest(const struct art_node *node, int from, bool after, int *ret_byte)
+unsigned art_node_order(const struct art_node *node, uint8_t ret_places[ART_NODE_SMALL_MAX])
 {
 	unsigned count = art_node_count(node);
-	int best = after ? 256 : -1;
-	unsigned best_at = 0;
+	uint8_t bytes[ART_NODE_SMALL_MAX];
 
+	/* by insertion: few, and often nearly in order */
 	for (unsigned i = 0; i < count; i++) {
-		int byte = key_at(node, i);
+		uint8_t byte = art_node_small_byte(node, i);
+		unsigned at = i;
 
-		if (after ? byte >= from && byte < best : byte <= from && byte > best) {
-			best = byte;
-			best_at = i;
+		for (; at > 0 && bytes[at - 1] > byte; at--) {
+			bytes[at] = bytes[at - 1];
+			ret_places[at] = ret_places[at - 1];
 		}
+		bytes[at] = byte;
+		ret_places[at] = (uint8_t)i;
 	}
-	if (best < 0 || best > 255)
-		return 0;
-	*ret_byte = best;
-	return small_child(node, best_at);
+	return count;
 }
 
-static art_ref large_child(const struct art_node *node, int byte)
+art_ref art_node_large_child(const struct art_node *node, int byte)
 {
 	const struct art_node48 *node48 = (const struct art_node48 *)node;
 	unsigned place;
@@ -149,40 +154,16 @@ static art_ref large_child(const struct art_node *node, int byte)
 	return place > 0 ? art_ref_load(&node48->child[place - 1]) : 0;
 }
 
-static art_ref large_nearest(const struct art_node *node, int from, int step, int *ret_byte)
+art_ref art_node_large_from(const struct art_node *node, int from, bool upwards, int *ret_byte)
 {
 	art_ref child;
 
-	for (int byte = from; byte >= 0 && byte <= 255; byte += step) {
-		child = large_child(node, byte);
+	for (int byte = from; byte >= 0 && byte <= 255; byte += upwards ? 1 : -1) {
+		child = art_node_large_child(node, byte);
 		if (child != 0) {
 			*ret_byte = byte;
 			return child;
 		}
 	}
 	return 0;
-}
-
-art_ref art_node_at_or_after(const struct art_node *node, int from, int *ret_byte)
-{
-	if (node->type <= ART_NODE16)
-		return small_nearest(node, from, true, ret_byte);
-	return large_nearest(node, from, 1, ret_byte);
-}
-
-art_ref art_node_at_or_before(const struct art_node *node, int from, int *ret_byte)
-{
-	if (node->type <= ART_NODE16)
-		return small_nearest(node, from, false, ret_byte);
-	return large_nearest(node, from, -1, ret_byte);
-}
-
-void art_node_prefetch(const struct art_node *node)
-{
-	unsigned count = art_node_count(node);
-
-	if (node->type > ART_NODE16)
-		return;
-	for (unsigned i = 0; i < count; i++)
-		__builtin_prefetch((const void *)small_child(node, i));
 }

@@ -20,6 +20,8 @@
 /* A child: 0 is none, else a pointer to a leaf (lowest bit set) or to a node. */
 typedef uintptr_t art_ref;
 
+enum { ART_CACHE_LINE = 64 };
+
 enum art_node_type { ART_NODE4, ART_NODE16, ART_NODE48, ART_NODE256, ART_NODE_TYPES };
 
 struct art_node {
@@ -76,6 +78,20 @@ static inline art_ref art_ref_of_leaf(const struct art_leaf *leaf)
 static inline art_ref art_ref_of_node(const struct art_node *node)
 {
 	return (art_ref)node;
+}
+
+/* gcc takes a function that only prefetches for one without effect, and drops its calls */
+#define ART_INLINE inline __attribute__((always_inline))
+
+/* Starts to fetch a node, or a leaf with what was allocated right before it (which is what its head points to as long
+ * as it was not replaced), into the cache. */
+static ART_INLINE void art_ref_fetch(art_ref ref)
+{
+	uintptr_t start = art_ref_is_leaf(ref) ? ref - 2 * ART_CACHE_LINE : ref;
+
+	__builtin_prefetch((const void *)start);
+	__builtin_prefetch((const void *)(start + ART_CACHE_LINE));
+	__builtin_prefetch((const void *)(start + 2 * ART_CACHE_LINE));
 }
 
 static inline art_ref art_ref_load(const _Atomic(art_ref) *slot)
@@ -148,21 +164,39 @@ static inline _Atomic(art_ref) *art_node_slot(struct art_node *node, uint8_t byt
 	}
 }
 
-/* The child with the smallest byte >= from (0..256), or with the largest byte <= from (-1..255); 0 when there is none.
- * Sets *ret_byte with it. Any thread. */
-art_ref art_node_at_or_after(const struct art_node *node, int from, int *ret_byte);
-art_ref art_node_at_or_before(const struct art_node *node, int from, int *ret_byte);
-
-/* Fetches the children of a small node ahead. */
-void art_node_prefetch(const struct art_node *node);
-
 /* The pointer at the top of the tree, 0 while it is empty. */
 const _Atomic(art_ref) *art_root(const struct art *art);
+
+/* ---- in the order of bytes; any thread ---- */
+
+enum { ART_NODE_SMALL_MAX = 16 };
+
+/* Nodes of 4 and 16, whose children are unsorted. */
+static inline bool art_node_is_small(const struct art_node *node)
+{
+	return node->type <= ART_NODE16;
+}
+
+/* The places of a small node's children in the order of their bytes; returns how many. */
+unsigned art_node_order(const struct art_node *node, uint8_t ret_places[ART_NODE_SMALL_MAX]);
+
+/* The byte and the child at a place that was there. */
+uint8_t art_node_small_byte(const struct art_node *node, unsigned place);
+art_ref art_node_small_child(const struct art_node *node, unsigned place);
+
+/* In a large node: the child for a byte (0..255), 0 when there is none. */
+art_ref art_node_large_child(const struct art_node *node, int byte);
+
+/* In a large node: the nearest child from the byte `from` (-1..256) on, upwards or downwards; 0 when there is none, else
+ * *ret_byte is set. */
+art_ref art_node_large_from(const struct art_node *node, int from, bool upwards, int *ret_byte);
+
+/* ---- the writer only ---- */
 
 /* What a node of this type takes of a reservation. */
 size_t art_node_bytes(enum art_node_type type);
 
-/* A node of 4 without children, not published; NULL when out of memory. The writer only, as all below. */
+/* A node of 4 without children, not published; NULL when out of memory. */
 struct art_node *art_node_new(struct arena *arena, uint16_t depth, const struct art_leaf *sample);
 
 /* Whether art_node_add has room. */
