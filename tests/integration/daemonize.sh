@@ -15,7 +15,8 @@ expect_http 200 GET /readyz
 # pid (comm) state ppid pgrp session tty
 read -r _ _ _ ppid _ session tty _ </proc/"$PID"/stat
 [ "$session" != "$PID" ] || fail "it leads its session, so it could get a terminal"
-[ "$session" != "$(ps -o sess= -p $$ | tr -d ' ')" ] || fail "it is in our session"
+read -r _ _ _ _ _ ours _ </proc/$$/stat
+[ "$session" != "$ours" ] || fail "it is in our session"
 [ "$ppid" != $$ ] || fail "it is still our child"
 expect_equal "$tty" 0 "the terminal"
 expect_equal "$(readlink "/proc/$PID/cwd")" / "the working directory"

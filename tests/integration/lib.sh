@@ -103,7 +103,7 @@ log_size() {
 # wait_for_log OFFSET PATTERN [PID]: until a line after byte OFFSET of the log matches (grep -E). Fails when PID (default: $PID)
 # ends before that.
 wait_for_log() {
-	local offset=$1 pattern=$2 pid=${3:-$PID} reader result
+	local offset=$1 pattern=$2 pid=${3:-$PID} reader result lines
 	[ -e "$LOG" ] || : >>"$LOG"
 	exec {lines}< <(exec tail -s 0.05 -c "+$((offset + 1))" --pid="$pid" -f "$LOG" 2>/dev/null)
 	reader=$!

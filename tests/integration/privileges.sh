@@ -13,7 +13,7 @@ listen="listen = {\"127.0.0.1\", \"$SOCKET\"}"
 
 write_config "user = \"$user\"" "$listen"
 start_daemon
-expect_equal "$(ps -o user= -p "$PID" | tr -d ' ')" $user "the user"
+expect_equal "$(stat -c %U "/proc/$PID")" $user "the user"
 expect_equal "$(sed -n 's/^Gid:[[:space:]]*//p' "/proc/$PID/status" | tr '\t' '\n' | sort -u)" "$(id -g $user)" "the groups"
 expect_equal "$(sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$PID/status")" 0000000000000000 "the capabilities"
 expect_equal "$(sed -n 's/^NoNewPrivs:[[:space:]]*//p' "/proc/$PID/status")" 1 "no_new_privs"
@@ -59,7 +59,7 @@ expect_run 0 '' setpriv --reuid=$user --regid="$group" --clear-groups "$KVSTORED
 PID=$(<"$PIDFILE")
 started+=("$PID")
 learn_port
-expect_equal "$(ps -o user= -p "$PID" | tr -d ' ')" $user "the user"
+expect_equal "$(stat -c %U "/proc/$PID")" $user "the user"
 expect_http 200 GET "/get?key=a"
 expect_body 1
 stop_daemon
