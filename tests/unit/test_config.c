@@ -4,6 +4,7 @@
 #include <config.h>
 #include "daemon/config.h"
 #include "daemon/config_option.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 #include <stdlib.h>
@@ -400,6 +401,28 @@ START_TEST(random_bytes_are_refused_or_read_but_never_crash)
 }
 END_TEST
 
+START_TEST(every_failed_allocation_is_a_clean_refusal)
+{
+	struct config_source source = { .path = path, .run_dir = "/run/x" };
+	static const char text[] = "listen = {::1, 127.0.0.1}\nport = 1\nallowed_hosts = {a}\nuser = b\n";
+	uint64_t failed = 1;
+
+	write_bytes(text, sizeof(text) - 1);
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		kv_status status;
+
+		fault_alloc_fail(nth, false);
+		status = config_load(&source, &config, &err);
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+		ck_assert_int_eq(status, failed > 0 ? KV_NO_MEMORY : KV_OK);
+		ck_assert_int_eq(config.data_dir == NULL, failed > 0);
+		ck_assert_uint_lt(nth, 1000);
+	}
+	ck_assert_uint_eq(config.listen.count, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config");
@@ -425,6 +448,7 @@ int main(void)
 	tcase_add_test(tests, what_is_not_a_text_file_is_refused);
 	tcase_add_test(tests, a_symbolic_link_to_a_file_is_followed);
 	tcase_add_test(tests, random_bytes_are_refused_or_read_but_never_crash);
+	tcase_add_test(tests, every_failed_allocation_is_a_clean_refusal);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "daemon/exit_code.h"
 #include "daemon/pidfile.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 #include <fcntl.h>
@@ -184,6 +185,25 @@ START_TEST(somebody_elses_file_under_our_name_is_not_removed)
 }
 END_TEST
 
+START_TEST(every_failed_allocation_is_a_clean_refusal)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		kv_status status;
+
+		fault_alloc_fail(nth, false);
+		status = pidfile_create(path, &pidfile, &err);
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+		ck_assert_int_eq(status, failed > 0 ? KV_NO_MEMORY : KV_OK);
+		ck_assert_int_eq(pidfile == NULL, failed > 0);
+		ck_assert_uint_lt(nth, 100);
+	}
+	expect_own_pid();
+}
+END_TEST
+
 enum { RACERS = 8, ROUNDS = 200 };
 
 /* A child: takes the file again and again; while it has it, nobody else may. */
@@ -245,6 +265,7 @@ int main(void)
 	tcase_add_test(tests, its_directory_may_be_a_link_but_must_be_there);
 	tcase_add_test(tests, somebody_elses_file_under_our_name_is_not_removed);
 	tcase_add_test(tests, of_many_that_start_and_stop_at_once_only_one_holds_it);
+	tcase_add_test(tests, every_failed_allocation_is_a_clean_refusal);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);
 }
