@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The growable buffer: growth, content kept on failure, sizes that overflow. */
 #include "base/buf.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 START_TEST(a_zeroed_buffer_is_empty_and_may_be_freed_twice)
@@ -106,6 +107,53 @@ START_TEST(formatted_text_is_appended_without_its_nul)
 }
 END_TEST
 
+static kv_status append_in_way(struct buf *buf, int way)
+{
+	static const uint8_t bytes[100];
+
+	switch (way) {
+	case 0:
+		return buf_append(buf, bytes, sizeof bytes);
+	case 1:
+		return buf_append_slice(buf, slice_of(bytes, sizeof bytes));
+	case 2:
+		return buf_append_zeros(buf, sizeof bytes);
+	case 3:
+		return buf_printf(buf, "%100d", 1);
+	case 4:
+		return buf_set(buf, slice_of(bytes, sizeof bytes));
+	case 5:
+		return buf_reserve(buf, sizeof bytes);
+	default:
+		return buf_append_byte(buf, 7);
+	}
+}
+
+START_TEST(every_growth_that_fails_keeps_the_content)
+{
+	kv_status status;
+
+	for (int way = 0; way < 7; way++) {
+		struct buf buf = { 0 };
+		size_t len;
+
+		while (way == 6 && buf.len < 32)
+			ck_assert_int_eq(buf_append_byte(&buf, 'x'), KV_OK);
+		if (way != 6)
+			ck_assert_int_eq(buf_append(&buf, "abc", 3), KV_OK);
+		len = buf.len;
+		fault_alloc_fail(1, true);
+		status = append_in_way(&buf, way);
+		fault_alloc_fail(0, false);
+		ck_assert_int_eq(status, KV_NO_MEMORY);
+		ck_assert_uint_eq(buf.len, len);
+		ck_assert_mem_eq(buf.data, way == 6 ? "xxx" : "abc", 3);
+		ck_assert_int_eq(append_in_way(&buf, way), KV_OK);
+		buf_free(&buf);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("buf");
@@ -118,6 +166,7 @@ int main(void)
 	tcase_add_test(tc, a_size_that_cannot_be_keeps_the_content);
 	tcase_add_test(tc, set_replaces_by_longer_and_shorter);
 	tcase_add_test(tc, formatted_text_is_appended_without_its_nul);
+	tcase_add_test(tc, every_growth_that_fails_keeps_the_content);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

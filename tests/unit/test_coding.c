@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fixed ints and varints: round trips, the exact bytes, and everything a reader must refuse. */
 #include "base/coding.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 START_TEST(fixed_ints_are_little_endian_at_any_alignment)
@@ -184,6 +185,33 @@ START_TEST(a_field_too_large_for_memory_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(an_append_without_memory_leaves_nothing_of_its_field)
+{
+	struct buf buf = { 0 };
+	kv_status status[4];
+	char bytes[100] = { 0 };
+
+	while (buf.len < buf.capacity || buf.len == 0)
+		ck_assert_int_eq(buf_append_byte(&buf, 1), KV_OK);
+	fault_alloc_fail(1, true);
+	status[0] = buf_append_fixed32(&buf, 1);
+	status[1] = buf_append_fixed64(&buf, 1);
+	status[2] = buf_append_varint(&buf, 1);
+	status[3] = buf_append_prefixed(&buf, slice_of(bytes, sizeof bytes));
+	fault_alloc_fail(0, false);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(status[i], KV_NO_MEMORY);
+	ck_assert_uint_eq(buf.len, buf.capacity);
+	buf.len = buf.capacity - 5; /* room for the length, not for the bytes */
+	fault_alloc_fail(1, true);
+	status[0] = buf_append_prefixed(&buf, slice_of(bytes, sizeof bytes));
+	fault_alloc_fail(0, false);
+	ck_assert_int_eq(status[0], KV_NO_MEMORY);
+	ck_assert_uint_eq(buf.len, buf.capacity - 5);
+	buf_free(&buf);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coding");
@@ -197,6 +225,7 @@ int main(void)
 	tcase_add_test(tc, fields_written_one_after_another_are_read_back);
 	tcase_add_test(tc, a_prefixed_field_longer_than_the_rest_is_refused);
 	tcase_add_test(tc, a_field_too_large_for_memory_leaves_nothing_behind);
+	tcase_add_test(tc, an_append_without_memory_leaves_nothing_of_its_field);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

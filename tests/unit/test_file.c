@@ -236,6 +236,54 @@ START_TEST(relative_paths_and_trailing_slashes_are_understood)
 }
 END_TEST
 
+/* /var/lib may be closed to us: what a package made there is not ours to make durable; what we made is. */
+START_TEST(a_closed_parent_matters_only_for_what_we_made)
+{
+	struct fault_rule closed = { .op = FAULT_OPEN, .nth = 1, .errnum = EACCES };
+	struct dir sub = { .fd = -1 };
+
+	fault_fs_add(fault, closed);
+	ck_assert_int_eq(dir_open_at(&dir, "sub", true, &sub, &err), KV_IO);
+	ck_assert_int_eq(err.errnum, EACCES);
+	ck_assert_int_eq(sub.fd, -1);
+	fault_fs_heal(fault);
+	fault_fs_add(fault, closed);
+	ck_assert_int_eq(dir_open_at(&dir, "sub", true, &sub, &err), KV_OK);
+	dir_close(&sub);
+	fault_fs_heal(fault);
+	fault_fs_fail(fault, FAULT_FSYNC, 1, EIO);
+	ck_assert_int_eq(dir_open_at(&dir, "sub", true, &sub, &err), KV_IO);
+	ck_assert_int_eq(sub.fd, -1);
+}
+END_TEST
+
+/* The directory is open and durable, or there is an error and no descriptor. */
+START_TEST(opening_a_directory_fails_cleanly_at_every_call)
+{
+	struct dir sub = { .fd = -1 };
+	kv_status status;
+	bool failed = true;
+	uint64_t n;
+
+	for (n = 1; failed; n++) {
+		uint64_t failed_before = fault_fs_failed(fault);
+
+		fault_fs_fail(fault, FAULT_ANY, n, EIO);
+		status = dir_open_at(&dir, "sub", true, &sub, &err);
+		failed = fault_fs_failed(fault) > failed_before;
+		fault_fs_heal(fault);
+		if (status == KV_OK)
+			dir_close(&sub);
+		else
+			ck_assert_int_eq(err.errnum, EIO);
+		ck_assert_int_eq(sub.fd, -1);
+		ck_assert_int_eq(open_descriptors(), descriptors + 1);
+	}
+	ck_assert_int_eq(status, KV_OK);
+	ck_assert_uint_gt(n, 5); /* mkdir, open, fsync, close, open */
+}
+END_TEST
+
 struct seen {
 	int count;
 	int stop_after;
@@ -655,6 +703,8 @@ static Suite *file_suite(void)
 	tcase_add_test(tc, names_with_a_path_or_too_long_are_refused);
 	tcase_add_test(tc, a_directory_is_created_private_and_its_parent_synced);
 	tcase_add_test(tc, a_directory_that_is_there_is_synced_in_its_parent_all_the_same);
+	tcase_add_test(tc, a_closed_parent_matters_only_for_what_we_made);
+	tcase_add_test(tc, opening_a_directory_fails_cleanly_at_every_call);
 	tcase_add_test(tc, relative_paths_and_trailing_slashes_are_understood);
 	tcase_add_test(tc, a_list_gives_every_name_once_and_can_be_repeated);
 	tcase_add_test(tc, a_rename_replaces_only_when_it_may);
