@@ -33,6 +33,7 @@ expect_no_file "$PIDFILE"
 
 # Without a log file it logs to stderr.
 write_config 'logfile = ""' 'pidfile = ""'
+LOG=$DIR/stderr.log
 "$KVSTORED" -f -c "$CONF" </dev/null >"$DIR/stdout" 2>"$LOG" &
 PID=$!
 started+=("$PID")
@@ -45,6 +46,7 @@ expect_no_file "$PIDFILE"
 expect_equal "$(<"$DIR/stdout")" "" "stdout"
 
 # Standard files that are closed are no descriptors for data.
+LOG=$DIR/kvstored.log
 write_config
 run bash -c '"$1" -c "$2" <&- >&- 2>&-' - "$KVSTORED" "$CONF"
 expect_equal "$CODE" 0 "the exit status of a start with closed files"
