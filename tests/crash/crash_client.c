@@ -2,13 +2,15 @@
 /*
  * The kill -9 test: starts the daemon, loads it over HTTP, kills it at a random time, starts it again, verifies; over
  * and over. Some cycles kill it during its recovery, some end it by SIGTERM under load. Limits are tiny, so that flushes,
- * compactions and changes of the log are hit.
+ * compactions and changes of the log are hit; they, compression and durability are others at every start.
  *
  * Promises that are checked: every acknowledged write is there, no deleted key is back, nothing that was read is lost,
  * no ETag is used twice, the daemon ends with 0 on SIGTERM. Environment: KVSTORED (the program), KV_TEST_SEED,
  * CYCLES (200), RESTART_MS (0: the longest restart is only told; else more is a failure).
  */
 #define _GNU_SOURCE
+#include "config.h"
+
 #include "base/clock.h"
 #include "crash/load.h"
 #include "crash/oracle.h"
@@ -31,12 +33,6 @@ enum {
 	READY_TIMEOUT_MS = 30000,
 	STOP_TIMEOUT_MS = 30000,
 };
-
-static const char settings[] = "memtable_size = \"128K\"\n"
-			       "block_cache_size = \"256K\"\n"
-			       "compaction_threshold = 2\n"
-			       "flush_interval = 1\n"
-			       "http_threads = 2\n";
 
 struct test {
 	struct daemonproc *daemon;
@@ -67,10 +63,35 @@ static void failed(struct test *test, const char *what)
 	test->counts.violations++;
 }
 
+/* Every start gets its own: data written under one must be read under the others. */
+static void choose_settings(struct test *test)
+{
+	static const char *const compressions[] = {
+		"none",
+#ifdef HAVE_LZ4
+		"lz4",
+#endif
+#ifdef HAVE_ZSTD
+		"zstd",
+#endif
+	};
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		"memtable_size = \"%uK\"\nblock_cache_size = \"%uK\"\ncompaction_threshold = %u\n"
+		"flush_interval = 1\nhttp_threads = %u\ncompression = \"%s\"\ndurability = \"%s\"\n",
+		64U << roll(test, 4), (unsigned)roll(test, 2) * 256, 2 + (unsigned)roll(test, 3),
+		1 + (unsigned)roll(test, 3),
+		compressions[roll(test, sizeof(compressions) / sizeof(compressions[0]))],
+		roll(test, 3) == 0 ? "os" : "commit");
+	daemonproc_configure(test->daemon, text);
+}
+
 static void kill_in_recovery(struct test *test)
 {
 	int wait_ms = (int)roll(test, 2 + test->restart_us_last * 5 / 4000);
 
+	choose_settings(test);
 	daemonproc_start(test->daemon);
 	if (daemonproc_has_ended(test->daemon, wait_ms))
 		failed(test, "the daemon ended by itself during recovery");
@@ -82,6 +103,7 @@ static bool restart(struct test *test)
 {
 	uint64_t elapsed_us = 0;
 
+	choose_settings(test);
 	daemonproc_start(test->daemon);
 	if (!daemonproc_wait_ready(test->daemon, READY_TIMEOUT_MS, &elapsed_us)) {
 		failed(test, "the daemon did not get ready");
@@ -194,7 +216,7 @@ int main(void)
 	bool good;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	test.daemon = daemonproc_new(dir, settings);
+	test.daemon = daemonproc_new(dir, "");
 	test.oracle = oracle_new(runner_seed(), KEYS);
 	test.load = load_new(daemonproc_port(test.daemon), test.oracle, runner_seed(), &test.counts);
 	while (test.cycle < cycles && test.counts.violations == 0) {

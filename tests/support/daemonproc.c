@@ -28,6 +28,7 @@ enum { LOG_TAIL_BYTES = 8000 };
 
 struct daemonproc {
 	const char *program;
+	char *dir;
 	char *config_path;
 	char *log_path;
 	uint16_t port;
@@ -61,16 +62,16 @@ static char *path_in(const char *dir, const char *name)
 	return path;
 }
 
-static void write_config(const struct daemonproc *proc, const char *dir, const char *settings)
+void daemonproc_configure(struct daemonproc *proc, const char *settings)
 {
 	FILE *file = fopen(proc->config_path, "w");
 
 	if (!file)
 		die_errno("cannot write '%s'", proc->config_path);
 	fprintf(file,
-		"listen = {\"127.0.0.1\"}\nport = %u\ndata_dir = \"%s/data\"\nlogfile = \"\"\n"
+		"listen = {\"127.0.0.1\"}\nport = %u\ndata_dir = \"%sdata\"\nlogfile = \"\"\n"
 		"pidfile = \"\"\nuser = \"\"\n%s",
-		proc->port, dir, settings);
+		proc->port, proc->dir, settings);
 	if (fclose(file) != 0)
 		die_errno("cannot write '%s'", proc->config_path);
 }
@@ -84,11 +85,12 @@ struct daemonproc *daemonproc_new(const char *dir, const char *settings)
 	proc->program = getenv("KVSTORED");
 	if (!proc->program || access(proc->program, X_OK) != 0)
 		die("KVSTORED=%s: not a program", proc->program ? proc->program : "");
+	proc->dir = path_in(dir, "");
 	proc->config_path = path_in(dir, "kvstored.conf");
 	proc->log_path = path_in(dir, "log");
 	proc->port = find_port();
 	proc->pid_fd = -1;
-	write_config(proc, dir, settings);
+	daemonproc_configure(proc, settings);
 	return proc;
 }
 
@@ -97,6 +99,7 @@ struct daemonproc *daemonproc_free(struct daemonproc *proc)
 	if (!proc)
 		return NULL;
 	daemonproc_kill(proc);
+	free(proc->dir);
 	free(proc->config_path);
 	free(proc->log_path);
 	free(proc);

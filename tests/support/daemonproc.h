@@ -15,6 +15,9 @@ struct daemonproc;
  * start goes to DIR/log. Starts nothing. Ends the program when $KVSTORED cannot be executed. */
 struct daemonproc *daemonproc_new(const char *dir, const char *settings);
 
+/* Writes the configuration again, with these lines instead; for the next start. */
+void daemonproc_configure(struct daemonproc *proc, const char *settings);
+
 /* Kills it when it runs. NULL allowed; returns NULL. */
 struct daemonproc *daemonproc_free(struct daemonproc *proc);
 
