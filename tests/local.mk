@@ -9,6 +9,7 @@ include tests/unit/daemon.mk
 include tests/integration/local.mk
 include tests/crash/local.mk
 include tests/support/local.mk
+include tests/model/local.mk
 include tests/bench/local.mk
 
 TESTS += tests/check_docs.sh tests/check_layers.sh tests/test_check_layers.sh
