@@ -25,7 +25,7 @@ enum {
 	OPS_PER_LIFE = 2500,
 	OPS_DEFAULT = 7500,
 	OPS_LONG = 500000,
-	KEYS = 300,
+	KEYS = 1000,
 	BRIEF_KEYS = 40, /* the first ones: their values may expire soon, and they have no conditions */
 	BATCH_MAX = 8,
 	IN_FLIGHT_MAX = 6,
@@ -104,7 +104,7 @@ static void make_keys(void)
 	static const uint8_t alphabet[6] = { 0x00, 0x01, 'a', 'b', 0x80, 0xff };
 
 	for (size_t i = 0; i < KEYS; i++) {
-		size_t len = 1 + below(i % 50 == 49 ? STORE_KEY_MAX : i % 3 == 0 ? 3 : 24), same = 0;
+		size_t len = 1 + below(i % 50 == 49 ? STORE_KEY_MAX : i % 3 == 0 ? 5 : 24), same = 0;
 
 		CHECK(buf_reserve(&w.keys[i], len) == KV_OK);
 		for (size_t k = 0; k < len; k++)
@@ -126,7 +126,7 @@ static struct slice any_key(void)
 
 static void make_value(struct buf *value)
 {
-	size_t len = below(10) == 0 ? below(200) == 0 ? below(VALUE_MAX) : below(1500) : below(120);
+	size_t len = below(3) == 0 ? below(300) == 0 ? below(VALUE_MAX) : below(1500) : below(200);
 	uint64_t bits = runner_random(&w.rnd);
 
 	CHECK(buf_reserve(value, len + 8) == KV_OK);
