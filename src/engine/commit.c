@@ -93,6 +93,7 @@ static kv_status wal_failed(struct engine *engine, const struct kv_error *err)
 	if (err->status == KV_NO_MEMORY)
 		return KV_NO_MEMORY;
 	health_report(&engine->health, "the write-ahead log cannot be written", err);
+	background_kick_flush(engine); /* it looks for space from now on */
 	return err->status == KV_NO_SPACE ? KV_NO_SPACE : KV_UNCERTAIN;
 }
 
@@ -108,11 +109,8 @@ static kv_status make_durable(struct engine *engine, const struct group *group)
 
 	if (wal_append(commit->wal, &header, commit->pieces, group->pieces, &err) != KV_OK)
 		return wal_failed(engine, &err);
-	if (group->sync && wal_sync(commit->wal, &err) != KV_OK) {
-		if (err.status == KV_NO_SPACE || err.status == KV_NO_MEMORY)
-			err.status = KV_IO; /* a failed sync is never tried again */
+	if (group->sync && wal_sync(commit->wal, &err) != KV_OK)
 		return wal_failed(engine, &err);
-	}
 	return KV_OK;
 }
 

@@ -5,7 +5,7 @@
  *	1. identity: FORMAT is read, or made in a directory that holds no file of ours
  *	2. MANIFEST: every file that it names must be there
  *	3. the WAL segments are replayed, oldest first, into memtables; a torn tail of the newest is set aside
- *	4. what was replayed is synced: it will be read, so no crash may take it back
+ *	4. what was replayed is settled on stable storage: it will be read, so no crash may take it back
  *	5. a new segment is begun, whose header says where the last one ends; it is never appended to again
  *	6. a new MANIFEST names it; from here on the store is open
  *	7. orphans (files of ours that the MANIFEST does not name) are removed

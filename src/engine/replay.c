@@ -153,20 +153,6 @@ static kv_status replay_segment(struct replay *replay, struct wal_reader *reader
 	return KV_OK;
 }
 
-static kv_status sync_segment(struct replay *replay, uint64_t number, struct kv_error *err)
-{
-	char name[FILENAME_MAX_BYTES];
-	struct file file;
-	kv_status status = file_open(replay->dir, filename_make(name, FILENAME_WAL, number),
-		FILE_READ_WRITE, &file, err);
-
-	if (status != KV_OK)
-		return status;
-	status = file_sync(&file, err);
-	file_close(&file);
-	return status;
-}
-
 kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t count,
 	struct kv_error *err)
 {
@@ -178,8 +164,9 @@ kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t coun
 	for (size_t i = 0; status == KV_OK && i < chain.count; i++)
 		status = replay_segment(replay, chain.readers[i], err);
 	/* the earlier ones were synced before their successor was begun */
-	if (status == KV_OK && replay->last_used != 0)
-		status = sync_segment(replay, replay->last_used, err);
+	if (status == KV_OK && chain.count > 0)
+		status = wal_settle(replay->dir, replay->last_used,
+			wal_reader_synced(chain.readers[chain.count - 1]), replay->end, err);
 	chain_free(&chain);
 	return status;
 }

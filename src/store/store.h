@@ -67,11 +67,12 @@ struct store_options {
 /* The defaults of kvstored.conf(5), all but data_dir. */
 void store_options_init(struct store_options *options);
 
-/* KV_INVALID for a built-in limit that an option breaks; KV_UNSUPPORTED for a compression that was not built in. */
+/* KV_INVALID for a built-in limit that an option breaks. */
 kv_status store_options_check(const struct store_options *options, struct kv_error *err);
 
 /* Opens or creates, and recovers. KV_BUSY: locked by another process. KV_CORRUPT: damage that needs a decision;
- * err names file and offset. KV_UNSUPPORTED: a newer format. Nothing was changed in these cases. */
+ * err names file and offset. KV_UNSUPPORTED: a newer format, or a
+ * compression that was not built in. Nothing was changed in these cases. */
 kv_status store_open(const struct store_options *options, struct store **ret, struct kv_error *err);
 
 kv_status store_retune(struct store *store, const struct store_tunables *tunables,
