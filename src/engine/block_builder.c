@@ -53,16 +53,21 @@ static kv_status start_run(struct block_builder *builder)
 static kv_status append_key(struct block_builder *builder, const struct entry *entry, size_t shared)
 {
 	uint8_t head[ENTRY_HEAD_MAX];
+	unsigned sequence_bytes = 1;
 	size_t len = 0;
 	kv_status status;
 
-	head[len++] = (uint8_t)((unsigned)entry->kind | (entry->expires_unix_ms ? BLOCK_TAG_EXPIRES : 0));
+	while (sequence_bytes < 7 && entry->sequence >> 8 * sequence_bytes != 0)
+		sequence_bytes++;
+	head[len++] = (uint8_t)((unsigned)entry->kind | (sequence_bytes - 1) << BLOCK_TAG_SEQUENCE_SHIFT |
+		(entry->expires_unix_ms != 0 ? BLOCK_TAG_EXPIRES : 0));
 	len += put_varint64(head + len, shared);
 	len += put_varint64(head + len, entry->key.len - shared);
-	len += put_varint64(head + len, entry->sequence);
+	len += put_varint64(head + len, entry->value.len);
+	put_fixed64(head + len, entry->sequence); /* there is room for the zeros behind it */
+	len += sequence_bytes;
 	if (entry->expires_unix_ms != 0)
 		len += put_varint64(head + len, entry->expires_unix_ms);
-	len += put_varint64(head + len, entry->value.len);
 	status = buf_append(&builder->keys, head, len);
 	if (status != KV_OK)
 		return status;

@@ -4,7 +4,8 @@
  *
  *	block = head hashes runs keys values
  *	head  = count:u16 run_shift:u8 0:u8 keys_len:u32
- *	keys  = (tag:u8 shared:varint unshared:varint sequence:varint [expires:varint] value_len:varint suffix)*
+ *	keys  = (tag:u8 shared:varint unshared:varint value_len:varint sequence:1..7 bytes [expires:varint] suffix)*
+ *	tag   = kind (4 bits) | bytes of the sequence, less one (3 bits) | 0x80 when `expires` follows
  *
  * Keys and values lie apart, so that a lookup that steps over a few keys does not touch their values, and keys compress among
  * their like.

@@ -21,6 +21,7 @@ enum {
 	SLOTS_MIN = 64,
 	LINE_BYTES = 64,
 	SPINS_MAX = 64,
+	PREFETCH_LINES = 16, /* head and keys of a block of usual size */
 };
 
 struct cached_block {
@@ -39,7 +40,7 @@ struct slot {
 
 struct shard {
 	_Alignas(LINE_BYTES) atomic_flag busy;
-	/* guarded by busy; mask and capacity are constant */
+	/* guarded by busy; mask, slots and capacity are constant */
 	uint32_t mask; /* slots - 1 */
 	uint32_t hand;
 	uint32_t blocks;
@@ -234,6 +235,33 @@ struct cached_block *block_cache_find(struct block_cache *cache, uint64_t table,
 	}
 	unlock(shard);
 	return block;
+}
+
+void block_cache_prefetch(struct block_cache *cache, uint64_t table, uint64_t offset)
+{
+	uint64_t hash = hash_of(table, offset);
+	struct shard *shard = shard_of(cache, hash);
+	const char *lines = NULL;
+
+	/* only the tag is compared: the block itself is what must not be waited for. Another one does no harm, nor does one
+	 * that is freed in between. */
+	lock(shard);
+	for (uint32_t i = tag_of(hash) & shard->mask; shard->slots[i].block && !lines;
+		i = (i + 1) & shard->mask) {
+		if (shard->slots[i].tag == tag_of(hash))
+			lines = (const char *)shard->slots[i].block;
+	}
+	unlock(shard);
+	for (unsigned i = 0; lines && i < PREFETCH_LINES; i++)
+		__builtin_prefetch(lines + i * LINE_BYTES);
+}
+
+void block_cache_prefetch_slot(const struct block_cache *cache, uint64_t table, uint64_t offset)
+{
+	uint64_t hash = hash_of(table, offset);
+	const struct shard *shard = shard_of(cache, hash);
+
+	__builtin_prefetch(&shard->slots[tag_of(hash) & shard->mask]);
 }
 
 /* Empties a slot and moves those behind it up that would not be found any more. */

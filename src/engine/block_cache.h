@@ -20,6 +20,11 @@ struct block_cache *block_cache_free(struct block_cache *cache);
 /* The block with one more reference, or NULL. */
 struct cached_block *block_cache_find(struct block_cache *cache, uint64_t table, uint64_t offset);
 
+/* Start to bring into the processor's cache, for a block that will be found soon: the block, when it is there; what leads to it, for one that is
+ * farther off. */
+void block_cache_prefetch(struct block_cache *cache, uint64_t table, uint64_t offset);
+void block_cache_prefetch_slot(const struct block_cache *cache, uint64_t table, uint64_t offset);
+
 /* Enters `block`, which is filled and whose one reference is the caller's, and returns it; when another thread was faster, gives `block` back and returns
  * the other's with a reference. A block that does not fit is not kept, only returned. */
 struct cached_block *block_cache_add(struct block_cache *cache, uint64_t table, uint64_t offset,

@@ -100,7 +100,8 @@ enum {
 	BLOCK_RUN_SHIFT_MAX = 6,
 	BLOCK_SHARED_BYTES_MAX = 65535, /* of a block of more than one entry */
 	BLOCK_TAG_KIND = 0x0f,
-	BLOCK_TAG_EXPIRES = 0x80, /* the other bits of a tag are 0 */
+	BLOCK_TAG_SEQUENCE_SHIFT = 4, /* 3 bits: bytes of the sequence, less one; 7 is not used */
+	BLOCK_TAG_EXPIRES = 0x80,
 
 	FILTER_LINE_BYTES = 64,
 	FILTER_PROBES_MAX = 7,

@@ -21,6 +21,7 @@ struct sst_iter {
 	void *owner;
 
 	size_t block;                /* the cursor's, or NO_BLOCK */
+	bool walking;                /* by next, from block to block */
 	struct cached_block *cached; /* what holds its bytes, if not piece or scratch */
 	struct buf scratch;          /* of a block that had to be decompressed */
 	struct buf piece;            /* stored bytes of the blocks piece_first up to piece_end (exclusive) */
@@ -107,6 +108,18 @@ static kv_status load_from_piece(struct sst_iter *it, size_t i, bool forward, st
 	return sst_reader_unseal(it->reader, i, stored, &it->scratch, ret, &it->err);
 }
 
+/* A walk is in block `i`: the next one is fetched from memory meanwhile. */
+static void look_ahead(const struct sst_reader *reader, size_t i)
+{
+	size_t left = sst_index_blocks(reader->index) - i;
+
+	if (left > 1)
+		block_cache_prefetch(reader->cache, reader->number, sst_index_offset(reader->index, i + 1));
+	if (left > 2)
+		block_cache_prefetch_slot(reader->cache, reader->number,
+			sst_index_offset(reader->index, i + 2));
+}
+
 /* Content of block `i`; the one before is let go. */
 static kv_status fetch(struct sst_iter *it, size_t i, bool forward, struct slice *ret)
 {
@@ -125,6 +138,8 @@ static kv_status fetch(struct sst_iter *it, size_t i, bool forward, struct slice
 		return status;
 	if (!cached)
 		return load_from_piece(it, i, forward, ret);
+	if (it->walking)
+		look_ahead(reader, i);
 	it->cached = cached;
 	*ret = cached_block_data(cached);
 	return KV_OK;
@@ -248,10 +263,12 @@ static void sst_iter_next(struct iter *iter)
 
 	if (status == KV_OK)
 		return;
+	it->walking = true;
 	if (status == KV_NOT_FOUND)
 		first_of(it, it->block + 1);
 	else
 		land(it, status);
+	it->walking = false;
 }
 
 static void sst_iter_prev(struct iter *iter)

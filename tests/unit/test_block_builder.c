@@ -21,15 +21,15 @@ START_TEST(the_bytes_are_those_of_the_format)
 		6, 0, 2, 0, 47, 0, 0, 0,            /* 6 entries, runs of 4, 47 bytes of keys */
 		0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, /* hashes */
 		30, 0, 6, 0,                        /* second run: keys 30, values 6 */
-		1, 0, 5, 7, 2, 'a', 'p', 'p', 'l', 'e',
-		1, 5, 1, 9, 4, 's',
-		0, 6, 0, 8, 0,
-		0x81, 4, 2, 6, 0xe8, 7, 0, 'y', 0xff,
-		2, 0, 4, 0x80, 1, 1, 'p', 'e', 'a', 'r',
-		0, 4, 2, 1, 0, 's', 'x',
+		1, 0, 5, 2, 7, 'a', 'p', 'p', 'l', 'e',
+		1, 5, 1, 4, 9, 's',
+		0, 6, 0, 0, 8,
+		0x81, 4, 2, 0, 6, 0xe8, 7, 'y', 0xff,
+		0x12, 0, 4, 1, 0x00, 0x01, 'p', 'e', 'a', 'r',
+		0, 4, 2, 0, 1, 's', 'x',
 	};
 	struct entry entries[] = { put("apple", "v1", 7), put("apples", "some", 9), put("apples", "", 8),
-		put("apply\xff", "", 6), put("pear", "q", 128), put("pearsx", "", 1) };
+		put("apply\xff", "", 6), put("pear", "q", 256), put("pearsx", "", 1) };
 	struct block_builder builder = { 0 };
 	struct buf block = { 0 };
 

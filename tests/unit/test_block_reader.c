@@ -205,18 +205,19 @@ END_TEST
 /* One entry, key "k", value "v", with one field changed each time. */
 START_TEST(malformed_entries_are_corrupt)
 {
-	static const uint8_t right[] = { 1, 0, 2, 0, 6, 0, 0, 0, 'h', ENTRY_PUT, 0, 1, 5, 1, 'k', 'v' };
+	static const uint8_t right[] = { 1, 0, 2, 0, 6, 0, 0, 0, 'h', ENTRY_PUT, 0, 1, 1, 5, 'k', 'v' };
 	static const struct {
 		uint8_t at, value;
 	} wrong[] = {
 		{ 9, 4 },    /* kind */
-		{ 9, 0x41 }, /* a bit of the tag that has no meaning */
+		{ 9, 0x11 }, /* a sequence of two bytes: too many for the key */
+		{ 9, 0x71 }, /* of eight */
 		{ 10, 1 },   /* shares with a key that is not there */
 		{ 11, 0 },   /* no key */
 		{ 11, 2 },   /* a longer key than there are bytes */
-		{ 12, 0 },   /* sequence 0 */
-		{ 12, 0x80 }, /* a varint that is not the shortest, or is cut */
-		{ 13, 2 },   /* a longer value than there are bytes */
+		{ 12, 2 },   /* a longer value than there are bytes */
+		{ 12, 0x80 }, /* and one of two bytes */
+		{ 13, 0 },   /* sequence 0 */
 	};
 	uint8_t bytes[sizeof right];
 	struct entry entry;
