@@ -153,6 +153,19 @@ static kv_status replay_segment(struct replay *replay, struct wal_reader *reader
 	return KV_OK;
 }
 
+/* What may be in memory only, though it was read: a sync that failed in an earlier life leaves clean pages. The earlier segments were
+ * synced before their successor was begun. */
+static kv_status settle(const struct replay *replay, const struct wal_reader *last,
+	struct kv_error *err)
+{
+	kv_status status = wal_settle(replay->dir, replay->last_used, 0, WAL_FIRST_GROUP_OFFSET, err);
+
+	if (status == KV_OK)
+		status = wal_settle(replay->dir, replay->last_used, wal_reader_synced(last), replay->end,
+			err);
+	return status;
+}
+
 kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t count,
 	struct kv_error *err)
 {
@@ -163,10 +176,8 @@ kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t coun
 	status = chain_open(replay, numbers, count, &chain, err);
 	for (size_t i = 0; status == KV_OK && i < chain.count; i++)
 		status = replay_segment(replay, chain.readers[i], err);
-	/* the earlier ones were synced before their successor was begun */
 	if (status == KV_OK && chain.count > 0)
-		status = wal_settle(replay->dir, replay->last_used,
-			wal_reader_synced(chain.readers[chain.count - 1]), replay->end, err);
+		status = settle(replay, chain.readers[chain.count - 1], err);
 	chain_free(&chain);
 	return status;
 }

@@ -280,6 +280,33 @@ START_TEST(what_was_replayed_is_synced_and_a_failure_to_do_so_is_told)
 }
 END_TEST
 
+/* A sync that failed in an earlier life leaves clean pages that are not on the disk: only writing them again helps. */
+START_TEST(what_no_sync_vouches_for_is_written_again_before_it_counts)
+{
+	static const uint64_t numbers[] = { 3 };
+	struct replay got;
+	uint64_t synced;
+	char rewritten[64];
+
+	begin(3);
+	append(2);
+	ck_assert_int_eq(wal_sync(writer, NULL), KV_OK);
+	append(1);
+	synced = wal_writer_synced(writer);
+	fault_fs_fail(disk.fault, FAULT_FDATASYNC, 1, EIO);
+	ck_assert_int_eq(wal_sync(writer, NULL), KV_UNCERTAIN);
+	snprintf(rewritten, sizeof rewritten, "pwritev 000003.wal %u %u", (unsigned)synced,
+		(unsigned)(wal_writer_end(writer) - synced));
+	writer = wal_writer_close(writer);
+	fault_fs_record(disk.fault, true);
+	ck_assert_int_eq(replay(numbers, 1, 0, 1 << 20, &got, NULL), KV_OK);
+	ck_assert_uint_eq(got.last_sequence, 3);
+	ck_assert(fault_fs_in_order(disk.fault, (const char *const[]){ "pwritev 000003.wal 0 4096",
+		rewritten, "fdatasync 000003.wal", NULL }));
+	replay_free(&got);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("replay");
@@ -295,6 +322,7 @@ int main(void)
 	tcase_add_test(tcase, a_bad_byte_before_the_end_of_an_earlier_segment_is_damage);
 	tcase_add_test(tcase, a_torn_last_group_is_left_out_and_measured);
 	tcase_add_test(tcase, what_was_replayed_is_synced_and_a_failure_to_do_so_is_told);
+	tcase_add_test(tcase, what_no_sync_vouches_for_is_written_again_before_it_counts);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }
