@@ -7,6 +7,7 @@
 #include "engine/batch.h"
 #include "engine/identity.h"
 #include "engine/manifest.h"
+#include "engine/sst_writer.h"
 #include "engine/wal_writer.h"
 #include "support/disk.h"
 #include "support/runner.h"
@@ -169,6 +170,30 @@ START_TEST(the_example_of_a_manifest_is_what_is_written)
 }
 END_TEST
 
+START_TEST(the_example_of_a_table_is_what_is_written)
+{
+	const struct entry entries[] = {
+		{ .key = text("apple"), .value = text("red"), .sequence = 7, .kind = ENTRY_PUT },
+		{ .key = text("apple"), .sequence = 3, .kind = ENTRY_DELETE },
+		{ .key = text("apricot"), .value = text("orange"), .sequence = 300, .expires_unix_ms = 1000,
+			.kind = ENTRY_PUT },
+	};
+	struct sst_writer *writer = NULL;
+	struct sst_options options;
+	struct sst_meta meta;
+
+	sst_options_init(&options);
+	ck_assert_int_eq(sst_writer_open(&disk.dir, &id, 12, &options, &writer, NULL), KV_OK);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(sst_writer_add(writer, &entries[i], NULL), KV_OK);
+	ck_assert_int_eq(sst_writer_finish(writer, &meta, NULL), KV_OK);
+	ck_assert_uint_eq(meta.file_bytes, 0x155);
+	sst_writer_close(writer);
+	sst_meta_free(&meta);
+	expect_documented("000012.sst");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("format_doc");
@@ -178,6 +203,7 @@ int main(void)
 	tcase_add_test(tc, the_example_of_format_is_read);
 	tcase_add_test(tc, the_example_of_a_log_is_what_is_written);
 	tcase_add_test(tc, the_example_of_a_manifest_is_what_is_written);
+	tcase_add_test(tc, the_example_of_a_table_is_what_is_written);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }
