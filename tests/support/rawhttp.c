@@ -76,11 +76,17 @@ void rawhttp_end_sending(struct rawhttp *http)
 	shutdown(http->fd, SHUT_WR);
 }
 
+size_t rawhttp_left(const struct rawhttp *http)
+{
+	return http->input.len - http->taken;
+}
+
 enum received { RECEIVED, ENDED, NOTHING };
 
 static enum received receive(struct rawhttp *http)
 {
 	struct pollfd poll_fd = { .fd = http->fd, .events = POLLIN };
+	size_t left = rawhttp_left(http);
 	char bytes[65536];
 	ssize_t n;
 
@@ -89,33 +95,39 @@ static enum received receive(struct rawhttp *http)
 	n = recv(http->fd, bytes, sizeof bytes, 0);
 	if (n <= 0)
 		return ENDED;
+	if (left > 0)
+		memmove(http->input.data, http->input.data + http->taken, left);
+	http->input.len = left;
+	http->taken = 0;
 	ck_assert_int_eq(buf_append(&http->input, bytes, (size_t)n), KV_OK);
 	return RECEIVED;
 }
 
 static bool need(struct rawhttp *http, size_t len)
 {
-	while (http->input.len < len)
+	while (rawhttp_left(http) < len)
 		if (receive(http) != RECEIVED)
 			return false;
 	return true;
 }
 
-static void take(struct rawhttp *http, size_t len)
+/* The next bytes, which are there; they are good until the next receive(). */
+static const uint8_t *take(struct rawhttp *http, size_t len)
 {
-	memmove(http->input.data, http->input.data + len, http->input.len - len);
-	http->input.len -= len;
+	http->taken += len;
+	return http->input.data + http->taken - len;
 }
 
 /* The length of the next head with its empty line; 0: the connection ended. */
 static size_t wait_head(struct rawhttp *http)
 {
 	for (;;) {
-		const uint8_t *end = http->input.len == 0 ? NULL :
-			memmem(http->input.data, http->input.len, "\r\n\r\n", 4);
+		const uint8_t *begin = http->input.data + http->taken;
+		const uint8_t *end = rawhttp_left(http) == 0 ? NULL :
+			memmem(begin, rawhttp_left(http), "\r\n\r\n", 4);
 
 		if (end)
-			return (size_t)(end - http->input.data) + 4;
+			return (size_t)(end - begin) + 4;
 		switch (receive(http)) {
 		case RECEIVED:
 			break;
@@ -146,6 +158,7 @@ void rawhttp_read(struct rawhttp *http, bool no_body, struct rawhttp_reply *ret,
 {
 	const char *length;
 	size_t head_len;
+	size_t len;
 
 	if (ret_continued)
 		*ret_continued = false;
@@ -155,9 +168,8 @@ void rawhttp_read(struct rawhttp *http, bool no_body, struct rawhttp_reply *ret,
 		if (head_len == 0)
 			return;
 		ck_assert_uint_lt(head_len, sizeof ret->head);
-		memcpy(ret->head, http->input.data, head_len);
+		memcpy(ret->head, take(http, head_len), head_len);
 		ret->head[head_len] = '\0';
-		take(http, head_len);
 		ck_assert_msg(strncmp(ret->head, "HTTP/1.1 ", 9) == 0, "not HTTP: %s", ret->head);
 		ret->status = (unsigned)atoi(ret->head + 9);
 		if (ret->status >= 200)
@@ -169,8 +181,8 @@ void rawhttp_read(struct rawhttp *http, bool no_body, struct rawhttp_reply *ret,
 	if (no_body || !length)
 		return;
 	ck_assert_msg(need(http, (size_t)atoll(length)), "the body is cut short: %s", ret->head);
-	ck_assert_int_eq(buf_append(&ret->body, http->input.data, (size_t)atoll(length)), KV_OK);
-	take(http, (size_t)atoll(length));
+	len = (size_t)atoll(length);
+	ck_assert_int_eq(buf_append(&ret->body, take(http, len), len), KV_OK);
 }
 
 void rawhttp_reply_free(struct rawhttp_reply *reply)

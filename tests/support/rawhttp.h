@@ -10,7 +10,8 @@
 
 struct rawhttp {
 	int fd;
-	struct buf input; /* received, not yet taken by rawhttp_read() */
+	struct buf input; /* received */
+	size_t taken;     /* bytes of it that rawhttp_read() has given out */
 };
 
 struct rawhttp_reply {
@@ -31,6 +32,9 @@ void rawhttp_end_sending(struct rawhttp *http); /* a half-close */
 /* The next answer; `no_body` after a HEAD. Answers of 1xx are skipped and set *ret_continued (may be NULL). */
 void rawhttp_read(struct rawhttp *http, bool no_body, struct rawhttp_reply *ret, bool *ret_continued);
 void rawhttp_reply_free(struct rawhttp_reply *reply);
+
+/* Bytes received and not given out. */
+size_t rawhttp_left(const struct rawhttp *http);
 
 /* Waits until the other side closes, and takes in what comes before; false: it is still open after 5 s. */
 bool rawhttp_is_closed(struct rawhttp *http);

@@ -190,7 +190,7 @@ START_TEST(an_idle_connection_is_closed_in_silence)
 	http = rawhttp_connect(fake.port);
 	ck_assert_uint_eq(ask(&http, get_health), 200);
 	ck_assert(rawhttp_is_closed(&http));
-	ck_assert_uint_eq(http.input.len, 0);
+	ck_assert_uint_eq(rawhttp_left(&http), 0);
 	rawhttp_close(&http);
 }
 END_TEST
