@@ -4,6 +4,7 @@
 #include "support/runner.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct rawhttp_reply *call(const char *method, const char *target)
 {
@@ -116,14 +117,23 @@ START_TEST(keys_have_at_most_4096_bytes)
 }
 END_TEST
 
-/* One connection, pipelined in runs of 256, so that it does not take long. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SLOW true
+#elif defined(__has_feature)
+#define SLOW (__has_feature(thread_sanitizer) || __has_feature(address_sanitizer))
+#else
+#define SLOW false
+#endif
+
+/* One connection, pipelined in runs of 256. Under the sanitizers and valgrind one first byte in 15, 0 and 255 among them. */
 START_TEST(all_two_byte_keys_round_trip)
 {
 	struct rawhttp http = rawhttp_connect(fake.port);
 	struct rawhttp_reply reply;
+	unsigned step = SLOW || getenv("KV_VALGRIND") ? 15 : 1;
 
 	fake_store_set_commits(fake.store, FAKE_STORE_INLINE);
-	for (unsigned a = 0; a < 256; a++) {
+	for (unsigned a = 0; a < 256; a += step) {
 		struct buf requests = { 0 };
 
 		for (unsigned b = 0; b < 256; b++)
@@ -144,7 +154,7 @@ START_TEST(all_two_byte_keys_round_trip)
 		}
 		buf_free(&requests);
 	}
-	ck_assert_uint_eq(fake_store_changes(fake.store), 65536);
+	ck_assert_uint_eq(fake_store_changes(fake.store), (255 / step + 1) * 256);
 	rawhttp_close(&http);
 }
 END_TEST
