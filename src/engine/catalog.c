@@ -204,12 +204,16 @@ static uint64_t keep_or_remove(struct catalog *catalog, uint64_t number, bool cl
 }
 
 /* A file that cannot be removed is an orphan, which the next start sweeps: nothing is lost by it. */
-static void remove_wal(struct catalog *catalog, struct catalog_edit *edit, uint64_t number)
+static bool unlink_wal(struct catalog *catalog, uint64_t number)
 {
 	char name[FILENAME_MAX_BYTES];
 
-	if (number != 0 && dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number),
-			NULL) == KV_OK)
+	return dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number), NULL) == KV_OK;
+}
+
+static void remove_wal(struct catalog *catalog, struct catalog_edit *edit, uint64_t number)
+{
+	if (number != 0 && unlink_wal(catalog, number))
 		edit->wals_removed++;
 }
 
@@ -320,16 +324,20 @@ static kv_status write_manifest(struct catalog *catalog, const struct catalog_ed
 	return status;
 }
 
-kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err)
+/* A change after one of unknown outcome could put on disk what memory has missed: e.g. a last sequence without the table that
+ * holds what comes before it. */
+static kv_status refuse_uncertain(struct kv_error *err)
+{
+	return kv_error_set(err, KV_IO, "MANIFEST takes no more changes since an earlier one failed");
+}
+
+static kv_status apply_locked(struct catalog *catalog, struct catalog_edit *edit,
+	struct view *before, struct kv_error *err)
 {
 	struct view_level *levels[MANIFEST_LEVELS] = { 0 };
 	struct wal_change wals = { 0 };
-	struct view *before;
-	kv_status status;
+	kv_status status = edit_levels(edit, before, levels);
 
-	pthread_mutex_lock(&catalog->io_mu);
-	before = views_acquire(catalog->views);
-	status = edit_levels(edit, before, levels);
 	if (status == KV_OK)
 		status = plan_wals(catalog, edit, &wals);
 	if (status != KV_OK) {
@@ -346,6 +354,22 @@ kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, stru
 out:
 	unref_levels(levels);
 	wal_change_free(&wals);
+	return status;
+}
+
+kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err)
+{
+	struct view *before;
+	kv_status status;
+
+	pthread_mutex_lock(&catalog->io_mu);
+	before = views_acquire(catalog->views);
+	if (catalog->uncertain)
+		status = refuse_uncertain(err);
+	else
+		status = apply_locked(catalog, edit, before, err);
+	if (status == KV_UNCERTAIN)
+		catalog->uncertain = true;
 	view_unref(before);
 	pthread_mutex_unlock(&catalog->io_mu);
 	return status;
@@ -366,13 +390,13 @@ kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_
 		status = wal_recycle_segment(catalog->dir, retired, number, err);
 	else
 		status = wal_make_segment(catalog->dir, number, bytes, err);
-	if (status != KV_OK)
-		return status;
-	status = catalog_apply(catalog, &(struct catalog_edit){ .new_wal = number }, err);
-	if (status == KV_NO_SPACE || status == KV_NO_MEMORY) {
-		char name[FILENAME_MAX_BYTES];
-
-		dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number), NULL);
+	if (status == KV_OK)
+		status = catalog_apply(catalog, &(struct catalog_edit){ .new_wal = number }, err);
+	/* no MANIFEST names it, whichever of the two names it has */
+	if (status != KV_OK && status != KV_UNCERTAIN) {
+		unlink_wal(catalog, number);
+		if (retired != 0)
+			unlink_wal(catalog, retired);
 	}
 	return status;
 }

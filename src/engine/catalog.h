@@ -19,8 +19,9 @@ struct catalog {
 	_Atomic uint64_t visible_sequence; /* written by the leader of the commit; readers see entries up to it */
 
 	pthread_mutex_t io_mu;      /* held over a change of the MANIFEST; never taken by readers or commits */
-	uint64_t generation;        /* guarded by io_mu, as the next */
+	uint64_t generation;        /* guarded by io_mu, as the next two */
 	uint64_t flushed_sequence;  /* every entry up to it is in tables */
+	bool uncertain;             /* disk and memory may differ since a change that failed: no other is made */
 
 	uint64_t *wal_numbers;      /* guarded by views->mu: in the MANIFEST, ascending */
 	size_t wal_count;           /* guarded by views->mu */
@@ -52,7 +53,7 @@ struct catalog_edit {
 };
 
 /* Makes the change durable, then installs the new view; removed tables become obsolete. KV_NO_SPACE, KV_NO_MEMORY: nothing changed. KV_UNCERTAIN,
- * KV_IO: the store must go to failed. Background threads; not inside a read section. */
+ * KV_IO: the store must go to failed; after the former every other change gets KV_IO. Background threads; not inside a read section. */
 kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err);
 
 /* Makes a segment ahead when there is none: from the retired one, else of `bytes` zeros. Background thread. */

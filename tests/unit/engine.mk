@@ -142,3 +142,7 @@ check_PROGRAMS += tests/unit/test_iter
 TESTS += tests/unit/test_iter
 tests_unit_test_iter_LDADD = $(ENGINE_TEST_LIBS)
 tests_unit_test_iter_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+check_PROGRAMS += tests/unit/test_catalog
+TESTS += tests/unit/test_catalog
+tests_unit_test_catalog_LDADD = $(ENGINE_TEST_LIBS)
+tests_unit_test_catalog_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)

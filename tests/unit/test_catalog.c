@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Changing what is live: disk and memory stay together, whatever fails; and WAL segments that are not needed leave no files. */
+#include "engine/catalog.h"
+
+#include "engine/filename.h"
+#include "engine/wal.h"
+#include "support/disk.h"
+#include "support/fault_alloc.h"
+#include "support/runner.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SEGMENT_BYTES = 64 * 1024 };
+
+static struct disk disk;
+static const struct store_id id = { { 1, 2, 3 } };
+static struct block_cache *blocks;
+static struct table_cache *tables;
+static struct views views;
+static struct catalog catalog;
+static uint64_t sequence;
+
+static struct memtable *memtable_with_entry(uint64_t wal_number)
+{
+	struct memtable *memtable = memtable_new(wal_number);
+	struct entry entry = { .key = slice_of_string("k"), .value = slice_of_string("v"),
+		.sequence = ++sequence, .kind = ENTRY_PUT };
+
+	ck_assert_ptr_nonnull(memtable);
+	ck_assert_int_eq(memtable_add(memtable, &entry), KV_OK);
+	return memtable;
+}
+
+/* As after a start: one segment, one memtable, no table. */
+static void setup(void)
+{
+	struct view_level *none = view_level_new(NULL, 0);
+	struct view_level *levels[MANIFEST_LEVELS];
+	struct memtable *active;
+
+	disk_open(&disk);
+	sequence = 0;
+	blocks = block_cache_new(1 << 20);
+	tables = table_cache_new(&disk.dir, &id, blocks, 16);
+	ck_assert(blocks && tables && none);
+	ck_assert_int_eq(views_init(&views), KV_OK);
+	ck_assert_int_eq(catalog_init(&catalog, &disk.dir, &id, &views, tables), KV_OK);
+	catalog.wal_numbers = calloc(1, sizeof *catalog.wal_numbers);
+	ck_assert_ptr_nonnull(catalog.wal_numbers);
+	catalog.wal_numbers[catalog.wal_count++] = catalog_new_file_number(&catalog);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 1, SEGMENT_BYTES, NULL), KV_OK);
+	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
+		levels[n] = none;
+	active = memtable_with_entry(1);
+	pthread_mutex_lock(&views.mu);
+	views_replace_locked(&views, view_new(active, NULL, 0, levels));
+	pthread_mutex_unlock(&views.mu);
+	memtable_unref(active);
+	view_level_unref(none);
+}
+
+static void teardown(void)
+{
+	views_destroy(&views);
+	tables = table_cache_free(tables);
+	catalog_destroy(&catalog);
+	blocks = block_cache_free(blocks);
+	disk_close(&disk);
+}
+
+static struct manifest manifest_now(void)
+{
+	struct manifest manifest = { 0 };
+
+	ck_assert_int_eq(manifest_read(&disk.dir, &id, &manifest, NULL), KV_OK);
+	return manifest;
+}
+
+static uint64_t generation_now(void)
+{
+	struct manifest manifest = manifest_now();
+	uint64_t generation = manifest.generation;
+
+	manifest_free(&manifest);
+	return generation;
+}
+
+static int count_wal(void *arg, const char *name)
+{
+	size_t *count = arg;
+	uint64_t number;
+
+	*count += filename_parse(name, &number) == FILENAME_WAL;
+	return 0;
+}
+
+static size_t wal_files(void)
+{
+	size_t count = 0;
+
+	ck_assert_int_eq(dir_list(&disk.dir, count_wal, &count, NULL), KV_OK);
+	return count;
+}
+
+static void make_spare(void)
+{
+	ck_assert_int_eq(catalog_make_spare(&catalog, SEGMENT_BYTES, NULL), KV_OK);
+	ck_assert_uint_ne(catalog_peek_spare(&catalog), 0);
+}
+
+/* Freezes the memtable into the spare segment and gives the frozen one, which the caller releases. */
+static struct memtable *rotate(void)
+{
+	struct view *view = views_acquire(&views);
+	struct memtable *frozen = memtable_ref(view->active);
+	struct memtable *fresh = memtable_with_entry(catalog_peek_spare(&catalog));
+
+	view_unref(view);
+	catalog_take_spare(&catalog);
+	ck_assert_int_eq(catalog_rotate(&catalog, fresh), KV_OK);
+	memtable_unref(fresh);
+	return frozen;
+}
+
+static kv_status flush(struct memtable *frozen)
+{
+	struct catalog_edit edit = { .flushed = frozen };
+
+	return catalog_apply(&catalog, &edit, NULL);
+}
+
+START_TEST(a_flushed_memtable_takes_its_segment_along_and_the_next_is_made_of_it)
+{
+	struct memtable *frozen;
+	struct manifest manifest;
+
+	make_spare();
+	frozen = rotate();
+	ck_assert_int_eq(flush(frozen), KV_OK);
+	ck_assert_int_eq(memtable_get_state(frozen), MEMTABLE_FLUSHED);
+	memtable_unref(frozen);
+	manifest = manifest_now();
+	ck_assert_uint_eq(manifest.wal_count, 1);
+	ck_assert_uint_eq(manifest.wal_numbers[0], 2);
+	ck_assert_uint_eq(manifest.last_sequence, 1);
+	manifest_free(&manifest);
+	make_spare();
+	ck_assert_uint_eq(wal_files(), 2);
+	ck_assert(!dir_has(&disk.dir, "000001.wal"));
+}
+END_TEST
+
+START_TEST(after_a_change_of_unknown_outcome_no_other_is_made)
+{
+	struct catalog_edit nothing = { .added_count = 0 };
+	struct kv_error err = { 0 };
+	struct memtable *frozen;
+	struct manifest manifest;
+
+	make_spare();
+	frozen = rotate();
+	fault_fs_fail(disk.fault, FAULT_FSYNC, 1, EIO);
+	ck_assert_int_eq(flush(frozen), KV_UNCERTAIN);
+	manifest = manifest_now();
+	ck_assert_int_eq(catalog_apply(&catalog, &nothing, &err), KV_IO);
+	ck_assert_ptr_nonnull(strstr(err.text, "MANIFEST"));
+	ck_assert_uint_eq(generation_now(), manifest.generation);
+	manifest_free(&manifest);
+	memtable_unref(frozen);
+}
+END_TEST
+
+/* The view lags behind the MANIFEST then; a MANIFEST made from it would have the last sequence without the table. */
+START_TEST(out_of_memory_at_every_allocation_leaves_disk_and_memory_together)
+{
+	bool uncertain = false;
+
+	for (uint64_t nth = 1;; nth++) {
+		struct catalog_edit nothing = { .added_count = 0 };
+		struct memtable *frozen;
+		struct manifest before, after;
+		uint64_t failed;
+		kv_status status;
+
+		make_spare();
+		frozen = rotate();
+		before = manifest_now();
+		fault_alloc_fail(nth, false);
+		status = flush(frozen);
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+		after = manifest_now();
+		if (failed == 0) {
+			ck_assert_int_eq(status, KV_OK);
+		} else if (status == KV_NO_MEMORY) {
+			ck_assert_uint_eq(after.generation, before.generation);
+			ck_assert_int_eq(flush(frozen), KV_OK);
+		} else {
+			ck_assert_int_eq(status, KV_UNCERTAIN);
+			ck_assert_int_eq(catalog_apply(&catalog, &nothing, NULL), KV_IO);
+			ck_assert_uint_eq(generation_now(), after.generation);
+			uncertain = true;
+			memtable_unref(frozen);
+			manifest_free(&before);
+			manifest_free(&after);
+			teardown();
+			setup();
+			continue;
+		}
+		memtable_unref(frozen);
+		manifest_free(&before);
+		manifest_free(&after);
+		if (failed == 0)
+			break;
+	}
+	ck_assert(uncertain);
+}
+END_TEST
+
+START_TEST(a_segment_that_could_not_be_made_ahead_leaves_no_file)
+{
+	static const enum fault_op ops[] = { FAULT_OPEN, FAULT_PWRITEV, FAULT_FDATASYNC, FAULT_RENAME };
+	struct memtable *frozen;
+
+	for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
+		for (uint64_t nth = 1; nth <= 2; nth++) {
+			uint64_t failed = fault_fs_failed(disk.fault);
+
+			make_spare();
+			frozen = rotate();
+			ck_assert_int_eq(flush(frozen), KV_OK); /* keeps its segment for the next */
+			memtable_unref(frozen);
+			fault_fs_fail(disk.fault, ops[i], nth, ENOSPC);
+			if (catalog_make_spare(&catalog, SEGMENT_BYTES, NULL) == KV_OK) {
+				ck_assert_uint_eq(fault_fs_failed(disk.fault), failed);
+				fault_fs_heal(disk.fault);
+				ck_assert_uint_eq(wal_files(), 2);
+				catalog_take_spare(&catalog);
+				continue;
+			}
+			ck_assert_uint_eq(catalog_peek_spare(&catalog), 0);
+			ck_assert_uint_eq(wal_files(), catalog.wal_count);
+		}
+}
+END_TEST
+
+START_TEST(the_clean_end_removes_every_segment)
+{
+	struct catalog_edit end = { .forget_wals = true };
+	struct memtable *frozen;
+	struct manifest manifest;
+
+	make_spare();
+	frozen = rotate();
+	ck_assert_int_eq(flush(frozen), KV_OK);
+	memtable_unref(frozen);
+	ck_assert_int_eq(catalog_apply(&catalog, &end, NULL), KV_OK);
+	ck_assert_uint_eq(end.wals_removed, 2);
+	ck_assert_uint_eq(wal_files(), 0);
+	manifest = manifest_now();
+	ck_assert_uint_eq(manifest.wal_count, 0);
+	manifest_free(&manifest);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("catalog");
+	TCase *tcase = tcase_create("catalog");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_flushed_memtable_takes_its_segment_along_and_the_next_is_made_of_it);
+	tcase_add_test(tcase, after_a_change_of_unknown_outcome_no_other_is_made);
+	tcase_add_test(tcase, out_of_memory_at_every_allocation_leaves_disk_and_memory_together);
+	tcase_add_test(tcase, a_segment_that_could_not_be_made_ahead_leaves_no_file);
+	tcase_add_test(tcase, the_clean_end_removes_every_segment);
+	suite_add_tcase(suite, tcase);
+	return runner_run(suite);
+}
