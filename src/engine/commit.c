@@ -80,11 +80,16 @@ static void accept(struct engine *engine, struct group *group, struct engine_wri
 	group->sync = group->sync || wants_sync(engine, write);
 }
 
-static void fail_accepted(struct group *group, kv_status status)
+/* A condition that did not hold may have seen what another write of the group was to bring, so it is not the answer either; but of
+ * this one it is known that nothing was written. */
+static void fail_group(struct group *group, kv_status status)
 {
-	for (struct engine_write *write = group->first; write; write = write->next)
+	for (struct engine_write *write = group->first; write; write = write->next) {
 		if (write->status == KV_OK)
 			write->status = status;
+		else if (write->status == KV_CONDITION)
+			write->status = status == KV_UNCERTAIN ? KV_IO : status;
+	}
 }
 
 /* What a failure of the WAL means for the store and for the group. */
@@ -161,7 +166,7 @@ static void commit_group(struct engine *engine, struct group *group)
 	if (status == KV_OK)
 		status = make_durable(engine, group);
 	if (status != KV_OK) {
-		fail_accepted(group, status);
+		fail_group(group, status);
 		return;
 	}
 	apply(engine, group);

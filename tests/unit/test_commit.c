@@ -205,6 +205,68 @@ START_TEST(the_followers_of_a_failed_group_are_all_told)
 }
 END_TEST
 
+static kv_status lock_status[2];
+
+static void keep_status(struct store_batch *batch, kv_status status, void *arg)
+{
+	struct writers *writers = arg;
+
+	store_batch_free(batch);
+	lock_status[writers->ok++] = status; /* one after the other */
+	sem_post(&writers->done);
+}
+
+static void submit_lock(struct writers *writers)
+{
+	static const struct store_condition absent = { .expect = STORE_EXPECT_ABSENT };
+	struct store_batch *batch = store_batch_new(small.store);
+
+	ck_assert_int_eq(store_batch_put(batch, slice_of_string("lock"), slice_of_string("mine"), 0,
+		&absent), KV_OK);
+	store_submit(small.store, batch, keep_status, writers);
+}
+
+/* Nobody may hear "somebody else was first" of somebody who then was not. */
+static void two_lock_in_a_group_that_fails(enum fault_op op, int errnum, kv_status first,
+	kv_status second)
+{
+	struct writers before = { .ok = 0 }, lockers = { .ok = 0 };
+	struct gate gate = { .armed = true };
+
+	let_log_settle();
+	sem_init(&before.done, 0, 0);
+	sem_init(&lockers.done, 0, 0);
+	sem_init(&gate.reached, 0, 0);
+	sem_init(&gate.open, 0, 0);
+	fault_fs_hook(small.disk.fault, wait_at_gate, &gate);
+	submit(&before, 0);
+	await(&gate.reached);
+	submit_lock(&lockers);
+	submit_lock(&lockers);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = op, .name_part = ".wal", .nth = 1,
+		.errnum = errnum });
+	sem_post(&gate.open);
+	await(&before.done);
+	await(&lockers.done);
+	await(&lockers.done);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	ck_assert_int_eq(lock_status[0], first);
+	ck_assert_int_eq(lock_status[1], second);
+	small_expect(&small, "lock", NULL);
+}
+
+START_TEST(no_condition_fails_on_account_of_a_write_that_found_no_space)
+{
+	two_lock_in_a_group_that_fails(FAULT_PWRITEV, ENOSPC, KV_NO_SPACE, KV_NO_SPACE);
+}
+END_TEST
+
+START_TEST(no_condition_fails_on_account_of_a_write_that_is_uncertain)
+{
+	two_lock_in_a_group_that_fails(FAULT_FDATASYNC, EIO, KV_UNCERTAIN, KV_IO);
+}
+END_TEST
+
 START_TEST(nothing_is_visible_before_it_is_durable)
 {
 	struct writers writers = { .ok = 0 };
@@ -330,6 +392,8 @@ int main(void)
 	tcase_add_test(tcase, a_failed_append_stops_writes);
 	tcase_add_test(tcase, a_full_disk_refuses_the_write_and_heals_by_itself);
 	tcase_add_test(tcase, the_followers_of_a_failed_group_are_all_told);
+	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_found_no_space);
+	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_is_uncertain);
 	tcase_add_test(tcase, nothing_is_visible_before_it_is_durable);
 	tcase_add_test(tcase, writes_that_wait_become_one_group);
 	tcase_add_test(tcase, durability_os_needs_no_sync_and_a_write_may_ask_for_its_own);
