@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kill -9 test: starts the daemon, loads it over HTTP, kills it at a random time, starts it again, verifies; over
- * and over. Some cycles kill it during its recovery, some end it by SIGTERM under load. Limits are tiny, so that flushes,
- * compactions and changes of the log are hit; they, compression and durability are others at every start.
+ * and over. Some cycles kill it during its recovery or while it stops, some end it by SIGTERM under load. Limits are
+ * tiny, so that flushes, compactions and changes of the log are hit; they, compression and durability are others
+ * at every start.
  *
  * Promises that are checked: every acknowledged write is there, no deleted key is back, nothing that was read is lost,
  * no ETag is used twice, the daemon ends with 0 on SIGTERM. Environment: KVSTORED (the program), KV_TEST_SEED,
@@ -47,7 +48,7 @@ struct test {
 	struct load_counts counts;
 	uint64_t random;
 	uint64_t restart_us_last, restart_us_max, restart_us_sum;
-	unsigned cycle, restarts, kills_under_load, kills_in_recovery, stops;
+	unsigned cycle, restarts, kills_under_load, kills_in_recovery, kills_while_stopping, stops;
 };
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -136,16 +137,32 @@ static void stop_under_load(struct test *test)
 	test->stops++;
 }
 
+/* SIGTERM, and SIGKILL while it flushes and cleans up. */
+static void kill_while_stopping(struct test *test)
+{
+	uint64_t end = clock_monotonic_us() + roll(test, 40000);
+
+	daemonproc_terminate(test->daemon);
+	while (clock_monotonic_us() < end && !daemonproc_has_ended(test->daemon, 0))
+		load_continue(test->load);
+	daemonproc_kill(test->daemon);
+	test->kills_while_stopping++;
+}
+
 static void end_under_load(struct test *test)
 {
+	uint64_t how = roll(test, 12);
+
 
 	if (roll(test, 2) == 0)
 		load_fetch_stats(test->load);
 	if (daemonproc_has_ended(test->daemon, 0))
 		failed(test, "the daemon ended by itself under load");
 	load_expect_end(test->load);
-	if (roll(test, 12) == 0) {
+	if (how == 0) {
 		stop_under_load(test);
+	} else if (how == 1) {
+		kill_while_stopping(test);
 	} else {
 		daemonproc_kill(test->daemon);
 		test->kills_under_load++;
@@ -184,8 +201,9 @@ static void report(const struct test *test)
 {
 	const struct load_counts *c = &test->counts;
 
-	printf("cycles %u: %u kills under load, %u during recovery, %u stops by SIGTERM\n", test->cycle,
-		test->kills_under_load, test->kills_in_recovery, test->stops);
+	printf("cycles %u: %u kills under load, %u during recovery, %u while stopping, %u stops by SIGTERM\n",
+		test->cycle, test->kills_under_load, test->kills_in_recovery,
+		test->kills_while_stopping, test->stops);
 	printf("sent: %" PRIu64 " puts, %" PRIu64 " deletes, %" PRIu64 " reads; of the writes %" PRIu64
 	       " acknowledged, %" PRIu64 " answered 503, %" PRIu64 " unanswered\n",
 		c->puts, c->deletes, c->reads, c->acknowledged, c->refused, c->unanswered);
