@@ -25,13 +25,9 @@ struct arena *arena_free(struct arena *arena);
  * usable. */
 void *arena_alloc(struct arena *arena, size_t size, size_t align);
 
-/* Makes sure that following allocations of together at most `bytes` (each counted as size + align - 1)
- * cannot fail: takes the memory now, as a spare block, when the current one has less left. Lets a
- * writer fail before it promised anything. KV_NO_MEMORY leaves the arena usable. */
-kv_status arena_reserve(struct arena *arena, size_t bytes);
-
-/* Takes the memory for the next allocations ahead: while their sizes, each with align - 1 added, sum up to at
- * most `bytes`, they cannot fail. A later call replaces an earlier one. KV_NO_MEMORY leaves the arena usable. */
+/* Lets a writer fail before it has promised anything: takes the memory for the next allocations ahead. While their
+ * sizes, each with align - 1 added, sum up to at most `bytes`, they cannot fail. A later call replaces an earlier
+ * one. KV_NO_MEMORY leaves the arena usable. */
 kv_status arena_reserve(struct arena *arena, size_t bytes);
 
 /* Bytes handed out so far. The allocating thread only. */

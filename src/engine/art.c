@@ -192,6 +192,7 @@ static bool split(struct art *art, _Atomic(art_ref) *slot, size_t common, struct
 	art_ref below = atomic_load_explicit(slot, memory_order_relaxed);
 	struct art_node *node = art_node_new(art->nodes, (uint16_t)common, other);
 
+	assert(other);
 	if (!node)
 		return false;
 	if (other->key_len == common)

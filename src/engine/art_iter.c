@@ -14,6 +14,7 @@
 
 #include "engine/art_node.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -67,8 +68,10 @@ bool art_iter_failed(const struct art_iter *iter)
 static bool grow(struct art_iter *iter)
 {
 	size_t bytes = iter->capacity * sizeof iter->frames[0];
-	struct frame *frames = malloc(bytes * 2);
+	struct frame *frames;
 
+	assert(iter->capacity > 0);
+	frames = malloc(bytes * 2);
 	if (!frames) {
 		iter->failed = true;
 		return false;
@@ -161,6 +164,7 @@ static struct frame *enter(struct art_iter *iter, const struct art_node *node, b
 {
 	struct frame *frame;
 
+	assert(node);
 	if (iter->depth == iter->capacity && !grow(iter))
 		return NULL;
 	frame = &iter->frames[iter->depth++];

@@ -174,8 +174,9 @@ static kv_status add_latencies(struct buf *to, const struct metrics_sum *sum)
 
 static kv_status add_server(struct buf *to, struct service *service)
 {
+	uint64_t uptime_s = (clock_monotonic_us() - service->started_us) / 1000000;
 	kv_status status = add_number(to, "uptime_seconds", "gauge", "Time since the server started",
-		(double)((clock_monotonic_us() - service->started_us) / 1000000));
+		(double)uptime_s);
 
 	if (status == KV_OK)
 		status = add_number(to, "http_connections", "gauge", "Open connections",
