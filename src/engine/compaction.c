@@ -386,6 +386,14 @@ static void move_cursor_locked(struct background *background, const struct job *
 	(void)buf_set(&background->cursors[job->pick.level], buf_slice(&last->largest));
 }
 
+/* One more is under way; there may be work for another thread beside it. */
+static void start_locked(struct background *background)
+{
+	background->running++;
+	background->compact_kicked = true;
+	pthread_cond_signal(&background->compact_wake);
+}
+
 static kv_status job_take(struct engine *engine, bool manual, struct job *job)
 {
 	struct background *background = &engine->background;
@@ -404,7 +412,7 @@ static kv_status job_take(struct engine *engine, bool manual, struct job *job)
 		if (!mark_busy_locked(background, &job->pick))
 			status = KV_BUSY;
 		else
-			background->running++;
+			start_locked(background);
 		pthread_mutex_unlock(&background->mu);
 		if (status != KV_OK)
 			pick_free(&job->pick);
@@ -495,11 +503,13 @@ static bool manual_step(struct engine *engine)
 	return status == KV_OK;
 }
 
-static uint64_t work(struct engine *engine, bool manual)
+/* One round; returns when the next is due, 0: at once. *ret_failed: not sooner than that, however much is asked for. */
+static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 {
 	struct kv_error err = { 0 };
 	kv_status status = KV_OK;
 
+	*ret_failed = false;
 	if (health_get(&engine->health) == HEALTH_FAILED && !manual)
 		return clock_monotonic_us() + LOOK_US;
 	if (manual)
@@ -507,7 +517,8 @@ static uint64_t work(struct engine *engine, bool manual)
 	status = compact_once(engine, false, &err);
 	if (status == KV_OK)
 		return 0;
-	return clock_monotonic_us() + (status == KV_NOT_FOUND || status == KV_BUSY ? LOOK_US : RETRY_US);
+	*ret_failed = status != KV_NOT_FOUND && status != KV_BUSY;
+	return clock_monotonic_us() + (*ret_failed ? RETRY_US : LOOK_US);
 }
 
 void *compaction_thread(void *arg)
@@ -518,13 +529,14 @@ void *compaction_thread(void *arg)
 	pthread_mutex_lock(&background->mu);
 	while (!background->stop) {
 		bool manual = manual_waits_locked(background);
+		bool failed;
 		uint64_t next;
 
 		background->compact_kicked = false;
 		pthread_mutex_unlock(&background->mu);
-		next = work(engine, manual);
+		next = work(engine, manual, &failed);
 		pthread_mutex_lock(&background->mu);
-		while (next != 0 && !background->stop && !background->compact_kicked &&
+		while (next != 0 && !background->stop && (failed || !background->compact_kicked) &&
 			background_wait_locked(engine, &background->compact_wake, next))
 			;
 	}

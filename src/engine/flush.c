@@ -122,8 +122,9 @@ static kv_status flush_all(struct engine *engine)
 		memtable_unref(memtable);
 		if (status != KV_OK)
 			health_report(&engine->health, "cannot flush memory to a table", &err);
+		else
+			background_kick_compact(engine);
 		background_progress(engine);
-		background_kick_compact(engine);
 	}
 	return status;
 }
@@ -165,11 +166,13 @@ static void reclaim(struct engine *engine)
 		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a table: %s", err.text);
 }
 
-static uint64_t work(struct engine *engine)
+/* One round; returns when the next is due. *ret_failed: not sooner than that, however much is asked for. */
+static uint64_t work(struct engine *engine, bool *ret_failed)
 {
 	kv_status spare, flushed;
 	uint64_t next;
 
+	*ret_failed = false;
 	if (health_get(&engine->health) == HEALTH_FAILED) {
 		background_progress(engine); /* who waits must see it */
 		return clock_monotonic_us() + IDLE_US;
@@ -182,7 +185,8 @@ static uint64_t work(struct engine *engine)
 	reclaim(engine);
 	next = flush_by_age(engine);
 	background_progress(engine);
-	if (spare != KV_OK || flushed != KV_OK || health_get(&engine->health) == HEALTH_DISK_FULL)
+	*ret_failed = spare != KV_OK || flushed != KV_OK;
+	if (*ret_failed || health_get(&engine->health) == HEALTH_DISK_FULL)
 		return clock_monotonic_us() + RETRY_US;
 	return next;
 }
@@ -195,12 +199,13 @@ void *flush_thread(void *arg)
 	pthread_mutex_lock(&background->mu);
 	while (!background->stop) {
 		uint64_t next;
+		bool failed;
 
 		background->flush_kicked = false;
 		pthread_mutex_unlock(&background->mu);
-		next = work(engine);
+		next = work(engine, &failed);
 		pthread_mutex_lock(&background->mu);
-		while (!background->stop && !background->flush_kicked &&
+		while (!background->stop && (failed || !background->flush_kicked) &&
 			background_wait_locked(engine, &background->flush_wake, next))
 			;
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -157,6 +158,31 @@ START_TEST(a_full_disk_leaves_the_inputs_as_they_were)
 }
 END_TEST
 
+/* Flush and compaction wake each other; when both fail, neither may do so at once again. */
+START_TEST(a_full_disk_is_tried_again_once_a_second_not_at_full_speed)
+{
+	uint64_t opened, begin;
+	struct kv_error err;
+
+	small.options.tunables.compaction_threshold = 64;
+	small_store_open(&small);
+	for (unsigned i = 0; i < 3; i++) {
+		fill(0, 10, "v");
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	}
+	fill(0, 10, "v");
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
+	ck_assert_int_eq(store_flush(small.store, &err), KV_NO_SPACE);
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2 }, NULL), KV_OK);
+	begin = clock_monotonic_us();
+	opened = fault_fs_count(small.disk.fault, FAULT_OPEN);
+	while (clock_monotonic_us() < begin + 1500 * 1000)
+		ck_assert_int_ge(sched_yield(), 0);
+	ck_assert_uint_le(fault_fs_count(small.disk.fault, FAULT_OPEN) - opened, 30);
+}
+END_TEST
+
 enum { READERS = 4 };
 static _Atomic bool stop_reading;
 
@@ -216,6 +242,7 @@ int main(void)
 	tcase_add_test(tcase, what_a_snapshot_needs_stays_until_it_is_released);
 	tcase_add_test(tcase, a_damaged_table_fails_its_keys_only_and_is_told_once);
 	tcase_add_test(tcase, a_full_disk_leaves_the_inputs_as_they_were);
+	tcase_add_test(tcase, a_full_disk_is_tried_again_once_a_second_not_at_full_speed);
 	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
