@@ -484,7 +484,10 @@ static bool manual_step(struct engine *engine)
 	pthread_mutex_lock(&background->mu);
 	serving = background->manual_wanted;
 	pthread_mutex_unlock(&background->mu);
-	status = compact_once(engine, true, &err);
+	if (health_get(&engine->health) == HEALTH_FAILED)
+		status = kv_error_set(&err, KV_IO, "the store has failed");
+	else
+		status = compact_once(engine, true, &err);
 
 	pthread_mutex_lock(&background->mu);
 	/* busy: another compaction is in the way, and kicks when it is done; or a damaged table is */

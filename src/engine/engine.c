@@ -304,7 +304,8 @@ kv_status engine_finish(struct engine *engine, struct engine_finish_report *ret,
 	status = flush_everything(engine, &report, err);
 	if (status != KV_OK)
 		return status;
-	health_set(&engine->health, HEALTH_FINISHED, "the store was closed for writing");
+	if (!health_set(&engine->health, HEALTH_FINISHED, "the store was closed for writing"))
+		return flush_failure(engine, err); /* what failed is left as it is, for the next start */
 	background_stop(engine);
 	commit_stop(engine);
 	engine->threads_started = false;

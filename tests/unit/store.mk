@@ -11,3 +11,5 @@ check_PROGRAMS += tests/unit/test_flush
 TESTS += tests/unit/test_flush
 check_PROGRAMS += tests/unit/test_compaction
 TESTS += tests/unit/test_compaction
+check_PROGRAMS += tests/unit/test_engine
+TESTS += tests/unit/test_engine

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opening, looking after and ending an engine in the states that are not the usual ones. */
+#include "support/runner.h"
+#include "support/small_store.h"
+
+#include <errno.h>
+
+static struct small_store small;
+static struct kv_error err;
+
+static void setup(void)
+{
+	small_store_init(&small);
+	small_store_open(&small);
+	err = (struct kv_error){ 0 };
+}
+
+static void teardown(void)
+{
+	small_store_done(&small);
+}
+
+static enum store_state state(void)
+{
+	char reason[512];
+
+	return store_get_state(small.store, reason, sizeof reason);
+}
+
+static void fail_the_log(void)
+{
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC,
+		.name_part = ".wal", .nth = 1, .from_then_on = true, .errnum = EIO });
+	while (small_put(&small, "a", "1") == KV_OK)
+		; /* a segment was being made ahead, and took the failure */
+	fault_fs_heal(small.disk.fault);
+	ck_assert_int_eq(state(), STORE_FAILED);
+}
+
+/* Memory is empty, so there is nothing to flush: that alone does not make it a clean end. */
+START_TEST(a_failed_store_has_no_clean_end_and_keeps_its_log)
+{
+	struct store_finish_report report;
+	struct buf before, after;
+
+	fail_the_log();
+	before = disk_read(&small.disk, "MANIFEST");
+	ck_assert_int_eq(store_finish(small.store, &report, &err), KV_IO);
+	ck_assert_ptr_nonnull(strstr(err.text, ".wal"));
+	ck_assert_int_eq(state(), STORE_FAILED);
+	after = disk_read(&small.disk, "MANIFEST");
+	ck_assert(slice_equal(buf_slice(&before), buf_slice(&after)));
+	ck_assert_uint_gt(small_count(&small, ".wal"), 0);
+	buf_free(&before);
+	buf_free(&after);
+}
+END_TEST
+
+START_TEST(a_failed_store_is_not_compacted)
+{
+	struct buf before, after;
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(small_put(&small, "k", "v"), KV_OK);
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	}
+	fail_the_log();
+	before = disk_read(&small.disk, "MANIFEST");
+	ck_assert_int_eq(store_compact(small.store, &err), KV_IO);
+	after = disk_read(&small.disk, "MANIFEST");
+	ck_assert(slice_equal(buf_slice(&before), buf_slice(&after)));
+	small_expect(&small, "k", "v");
+	buf_free(&before);
+	buf_free(&after);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("engine");
+	TCase *tcase = tcase_create("engine");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_failed_store_has_no_clean_end_and_keeps_its_log);
+	tcase_add_test(tcase, a_failed_store_is_not_compacted);
+	suite_add_tcase(suite, tcase);
+	return runner_run(suite);
+}
