@@ -2,6 +2,8 @@
 /*
  * A block that hardly shrinks is not worth the time of its readers: it has to lose an eighth. The output is limited to
  * that size before compressing, so that both libraries give up early on data that does not compress.
+ *
+ * Zstandard's contexts are large, and making one takes longer than a block of 4 KiB: each thread keeps its own until it ends.
  */
 #include "engine/compress.h"
 
@@ -13,6 +15,8 @@
 #include <lz4.h>
 #endif
 #ifdef HAVE_ZSTD
+#include <pthread.h>
+#include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 #endif
@@ -57,11 +61,59 @@ static kv_status lz4_unpack(struct slice packed, uint8_t *ret, size_t len)
 #endif
 
 #ifdef HAVE_ZSTD
+struct contexts { /* of one thread; made when needed */
+	ZSTD_CCtx *compress;
+	ZSTD_DCtx *decompress;
+};
+
+static pthread_key_t contexts_key;
+static bool has_contexts_key; /* set once */
+static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
+
+static void free_contexts(void *arg)
+{
+	struct contexts *contexts = arg;
+
+	ZSTD_freeCCtx(contexts->compress); /* NULL is allowed */
+	ZSTD_freeDCtx(contexts->decompress);
+	free(contexts);
+}
+
+static void make_contexts_key(void)
+{
+	has_contexts_key = pthread_key_create(&contexts_key, free_contexts) == 0;
+}
+
+/* Those of this thread, NULL when out of memory. */
+static struct contexts *get_contexts(void)
+{
+	struct contexts *contexts;
+
+	(void)pthread_once(&contexts_once, make_contexts_key);
+	if (!has_contexts_key)
+		return NULL;
+	contexts = pthread_getspecific(contexts_key);
+	if (contexts)
+		return contexts;
+	contexts = calloc(1, sizeof *contexts);
+	if (contexts && pthread_setspecific(contexts_key, contexts) != 0) {
+		free(contexts);
+		contexts = NULL;
+	}
+	return contexts;
+}
+
 /* 0 when it does not fit */
 static kv_status zstd_pack(struct slice raw, uint8_t *to, size_t room, size_t *ret)
 {
-	size_t len = ZSTD_compress(to, room, raw.data, raw.len, ZSTD_LEVEL);
+	struct contexts *contexts = get_contexts();
+	size_t len;
 
+	if (contexts && !contexts->compress)
+		contexts->compress = ZSTD_createCCtx();
+	if (!contexts || !contexts->compress)
+		return KV_NO_MEMORY;
+	len = ZSTD_compressCCtx(contexts->compress, to, room, raw.data, raw.len, ZSTD_LEVEL);
 	if (ZSTD_isError(len) && ZSTD_getErrorCode(len) == ZSTD_error_memory_allocation)
 		return KV_NO_MEMORY;
 	*ret = ZSTD_isError(len) ? 0 : len;
@@ -70,8 +122,14 @@ static kv_status zstd_pack(struct slice raw, uint8_t *to, size_t room, size_t *r
 
 static kv_status zstd_unpack(struct slice packed, uint8_t *ret, size_t len)
 {
-	size_t got = ZSTD_decompress(ret, len, packed.data, packed.len);
+	struct contexts *contexts = get_contexts();
+	size_t got;
 
+	if (contexts && !contexts->decompress)
+		contexts->decompress = ZSTD_createDCtx();
+	if (!contexts || !contexts->decompress)
+		return KV_NO_MEMORY;
+	got = ZSTD_decompressDCtx(contexts->decompress, ret, len, packed.data, packed.len);
 	if (ZSTD_isError(got) && ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
 		return KV_NO_MEMORY;
 	return got == len ? KV_OK : KV_CORRUPT;

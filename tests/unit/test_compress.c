@@ -4,6 +4,7 @@
 
 #include "support/runner.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 static const enum sst_compression kinds[] = { SST_COMPRESSION_LZ4, SST_COMPRESSION_ZSTD };
@@ -11,9 +12,12 @@ static const enum sst_compression kinds[] = { SST_COMPRESSION_LZ4, SST_COMPRESSI
 static struct slice repeated(void)
 {
 	static uint8_t bytes[10000];
+	static bool made;
 
-	for (size_t i = 0; i < sizeof bytes; i++)
+	for (size_t i = 0; !made && i < sizeof bytes; i++)
 		bytes[i] = (uint8_t)(i % 50);
+	if (!made)
+		made = true;
 	return slice_of(bytes, sizeof bytes);
 }
 
@@ -71,6 +75,39 @@ START_TEST(another_length_or_a_cut_stream_is_corrupt)
 }
 END_TEST
 
+static void *round_trip(void *arg)
+{
+	enum sst_compression kind = *(const enum sst_compression *)arg;
+	struct buf packed = { 0 };
+	uint8_t out[10000];
+	bool good = true;
+
+	for (int i = 0; good && i < 50; i++) {
+		buf_clear(&packed);
+		good = compress_append(kind, repeated(), &packed) == KV_OK &&
+			compress_unpack(kind, buf_slice(&packed), out, sizeof out) == KV_OK &&
+			memcmp(out, repeated().data, sizeof out) == 0;
+	}
+	buf_free(&packed);
+	return good ? arg : NULL;
+}
+
+START_TEST(threads_do_not_disturb_each_other)
+{
+	enum sst_compression kind = kinds[_i];
+	pthread_t threads[3];
+	void *good;
+
+	(void)repeated(); /* filled before others read it */
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, round_trip, &kind), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &good), 0);
+		ck_assert_ptr_eq(good, &kind);
+	}
+}
+END_TEST
+
 START_TEST(unknown_kinds_are_not_available)
 {
 	uint8_t out[8];
@@ -92,6 +129,7 @@ int main(void)
 			continue;
 		tcase_add_loop_test(tc, a_round_trip_gives_the_same_bytes_behind_what_was_there, i, i + 1);
 		tcase_add_loop_test(tc, what_does_not_shrink_is_left_alone, i, i + 1);
+		tcase_add_loop_test(tc, threads_do_not_disturb_each_other, i, i + 1);
 		tcase_add_loop_test(tc, another_length_or_a_cut_stream_is_corrupt, i, i + 1);
 	}
 	tcase_add_test(tc, unknown_kinds_are_not_available);
