@@ -37,6 +37,8 @@ struct server_options settings_of_server(const struct config *config)
 	options.threads = (unsigned)config->http_threads;
 	options.connection_limit = (unsigned)config->connection_limit;
 	options.max_value_bytes = config->max_value_bytes;
+	if (options.inflight_bytes_max < options.max_value_bytes) /* or the largest would never get in */
+		options.inflight_bytes_max = options.max_value_bytes;
 	options.shutdown = (enum server_shutdown)config->shutdown;
 	return options;
 }

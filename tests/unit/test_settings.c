@@ -69,6 +69,17 @@ START_TEST(the_defaults_are_those_of_the_server)
 }
 END_TEST
 
+START_TEST(a_value_of_the_largest_size_fits_into_memory)
+{
+	struct server_options server;
+
+	load("max_value_size = 1G\n");
+	server = settings_of_server(&config);
+	ck_assert_uint_eq(server.max_value_bytes, UINT64_C(1) << 30);
+	ck_assert_uint_ge(server.inflight_bytes_max, server.max_value_bytes);
+}
+END_TEST
+
 START_TEST(every_setting_arrives)
 {
 	struct store_options store;
@@ -122,6 +133,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, NULL, tear_down);
 	tcase_add_test(tests, the_defaults_are_those_of_the_store);
 	tcase_add_test(tests, the_defaults_are_those_of_the_server);
+	tcase_add_test(tests, a_value_of_the_largest_size_fits_into_memory);
 	tcase_add_test(tests, every_setting_arrives);
 	tcase_add_test(tests, the_words_of_compression_are_those_of_the_store);
 	suite_add_tcase(suite, tests);
