@@ -46,6 +46,14 @@ static uint64_t word_of(enum connection_phase phase)
 	return now_ms() << PHASE_BITS | (uint64_t)phase;
 }
 
+/* The time of the first header runs on when its first line is there. */
+static uint64_t next_word(uint64_t old, enum connection_phase phase)
+{
+	if ((old & PHASE_MASK) == CONNECTION_NEW && phase == CONNECTION_HEADER)
+		return (old & ~(uint64_t)PHASE_MASK) | (uint64_t)phase;
+	return word_of(phase);
+}
+
 struct connections *connections_new(const struct connections_limits *limits)
 {
 	struct connections *connections = calloc(1, sizeof *connections);
@@ -107,7 +115,7 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
 
 	/* sequentially consistent: connections_left() looks whether somebody watches after this */
 	return (old & PHASE_MASK) != CONNECTION_REAPED &&
-		atomic_compare_exchange_strong(&connection->state, &old, word_of(phase));
+		atomic_compare_exchange_strong(&connection->state, &old, next_word(old, phase));
 }
 
 enum connection_phase connection_phase(const struct connection *connection)

@@ -61,6 +61,8 @@ void request_target(struct request *request, struct MHD_Connection *mhd, const c
 	buf_clear(&request->target);
 	buf_clear(&request->body);
 	head_clear(&request->head);
+	/* what the last answer was allowed is not for this body */
+	atomic_store_explicit(&request->connection.bytes, 0, memory_order_relaxed);
 	if (buf_reserve(&request->target, len + 1) != KV_OK)
 		problem_set_close(&request->problem, 503, "out of memory");
 	else

@@ -182,6 +182,30 @@ START_TEST(a_trickling_body_gets_408_and_stores_nothing)
 }
 END_TEST
 
+START_TEST(a_large_answer_gives_the_next_body_no_more_time)
+{
+	static const char put[] = "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 409600\r\n\r\n";
+	struct rawhttp http;
+	char *value = calloc(1, 409600);
+	struct rawhttp_reply reply;
+
+	ck_assert_ptr_nonnull(value);
+	start_impatient();
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, put) && rawhttp_send(&http, value, 409600));
+	ck_assert_uint_eq(read_status(&http), 201);
+	ck_assert(rawhttp_send_text(&http, "GET /v1/kv/k HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+	rawhttp_read(&http, false, &reply, NULL);
+	ck_assert_uint_eq(reply.body.len, 409600);
+	rawhttp_reply_free(&reply);
+	/* 100 s would be allowed for that answer, but this is a body of nothing so far */
+	ck_assert(rawhttp_send_text(&http, put));
+	ck_assert_uint_eq(read_status(&http), 408);
+	rawhttp_close(&http);
+	free(value);
+}
+END_TEST
+
 START_TEST(an_idle_connection_is_closed_in_silence)
 {
 	struct rawhttp http;
@@ -531,6 +555,7 @@ int main(void)
 	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
 	tcase_add_test(own, a_trickling_header_gets_408);
 	tcase_add_test(own, a_trickling_body_gets_408_and_stores_nothing);
+	tcase_add_test(own, a_large_answer_gives_the_next_body_no_more_time);
 	tcase_add_test(own, an_idle_connection_is_closed_in_silence);
 	tcase_add_test(own, a_commit_may_take_longer_than_any_deadline);
 	tcase_add_test(own, unix_sockets_are_served_and_removed);
