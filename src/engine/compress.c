@@ -183,7 +183,6 @@ kv_status compress_unpack(enum sst_compression compression, struct slice packed,
 		return zstd_unpack(packed, ret, len);
 #endif
 	default:
-		(void)ret; /* with neither library it is of no use */
 		return KV_UNSUPPORTED;
 	}
 }
