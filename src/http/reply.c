@@ -223,9 +223,9 @@ static struct MHD_Response *problem_response(bool json, unsigned status, const c
 	kv_status made;
 
 	if (json) {
-		made = buf_printf(&body, "{\"error\":\"%s\",\"message\":", reply_error_code(status));
+		made = buf_printf(&body, "{\"error\":\"%s\",", reply_error_code(status));
 		if (made == KV_OK)
-			made = jsontext_string(&body, slice_of_string(text));
+			made = jsontext_bytes(&body, "message", slice_of_string(text));
 		if (made == KV_OK)
 			made = buf_append(&body, "}\n", 2);
 	} else {

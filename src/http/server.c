@@ -10,6 +10,7 @@
 #include "http/server.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/acceptor.h"
 #include "http/reply.h"
 #include "http/request.h"
@@ -148,6 +149,14 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
+/* An invariant of the library is broken. Its own handler writes to stderr, which a daemon does not have. */
+static void on_panic(void *arg, const char *file, unsigned line, const char *reason)
+{
+	(void)arg;
+	log_error("libmicrohttpd %s:%u: %s", file, line, reason ? reason : "panic");
+	abort();
+}
+
 /* ---- start and stop ---- */
 
 static unsigned thread_count(const struct server_options *options)
@@ -158,6 +167,13 @@ static unsigned thread_count(const struct server_options *options)
 		return options->threads;
 	return processors > 0 ? (unsigned)processors : 1;
 }
+
+/* Version 1 can be told to be strict: it then refuses what 0.9 lets through and judge.c has to find. */
+#if MHD_VERSION >= 0x01000000
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+#else
+#define STRICTNESS
+#endif
 
 static struct MHD_Daemon *start_pool(struct server *server)
 {
@@ -178,6 +194,7 @@ static struct MHD_Daemon *start_pool(struct server *server)
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+		STRICTNESS
 		MHD_OPTION_ARRAY, pool,
 		MHD_OPTION_END);
 }
@@ -216,6 +233,7 @@ kv_status server_start(struct server *server, struct store *store, struct kv_err
 
 	if (status != KV_OK)
 		return status;
+	MHD_set_panic_func(on_panic, NULL);
 	errno = 0;
 	server->mhd = start_pool(server);
 	if (!server->mhd)

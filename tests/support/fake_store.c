@@ -39,7 +39,7 @@ struct store {
 	pthread_mutex_t mu;
 	pthread_cond_t changed;
 	struct entry *entries;
-	size_t count;
+	size_t count, capacity;
 	uint64_t version;
 	enum fake_store_commits commits;
 	struct store_batch *queue, **queue_end;
@@ -67,14 +67,6 @@ static void must(bool condition)
 {
 	if (!condition)
 		abort();
-}
-
-static struct buf copy_of(struct slice s)
-{
-	struct buf buf = { 0 };
-
-	must(buf_set(&buf, s) == KV_OK);
-	return buf;
 }
 
 /* First entry >= key. */
@@ -112,11 +104,11 @@ static bool condition_holds(const struct operation *op, bool existed, uint64_t v
 	}
 }
 
+/* The batch's bytes move into the array. There is room for them. */
 static void apply(struct store *store, struct operation *op)
 {
-	struct slice key = buf_slice(&op->key);
-	size_t at = lower_bound(store->entries, store->count, key);
-	bool existed = is_at(store, at, key);
+	size_t at = lower_bound(store->entries, store->count, buf_slice(&op->key));
+	bool existed = is_at(store, at, buf_slice(&op->key));
 
 	op->outcome.existed = existed;
 	op->outcome.version = ++store->version;
@@ -130,15 +122,27 @@ static void apply(struct store *store, struct operation *op)
 				(--store->count - at) * sizeof store->entries[0]);
 		return;
 	}
-	if (!existed) {
-		store->entries = realloc(store->entries, (store->count + 1) * sizeof store->entries[0]);
-		must(store->entries != NULL);
+	if (!existed)
 		memmove(&store->entries[at + 1], &store->entries[at],
 			(store->count++ - at) * sizeof store->entries[0]);
-	}
-	store->entries[at] = (struct entry){
-		.key = copy_of(key), .value = copy_of(buf_slice(&op->value)), .version = store->version,
-	};
+	store->entries[at] = (struct entry){ .key = op->key, .value = op->value, .version = store->version };
+	op->key = (struct buf){ 0 };
+	op->value = (struct buf){ 0 };
+}
+
+static bool make_room(struct store *store, size_t more)
+{
+	size_t wanted = store->count + more;
+	struct entry *grown;
+
+	if (wanted <= store->capacity)
+		return true;
+	grown = realloc(store->entries, 2 * wanted * sizeof *grown);
+	if (!grown)
+		return false;
+	store->entries = grown;
+	store->capacity = 2 * wanted;
+	return true;
 }
 
 static kv_status commit_locked(struct store *store, struct store_batch *batch)
@@ -155,6 +159,8 @@ static kv_status commit_locked(struct store *store, struct store_batch *batch)
 			return KV_CONDITION;
 		}
 	}
+	if (!make_room(store, batch->count))
+		return KV_NO_MEMORY;
 	for (size_t i = 0; i < batch->count; i++)
 		apply(store, &batch->operations[i]);
 	return KV_OK;
@@ -310,17 +316,23 @@ struct store_batch *store_batch_free(struct store_batch *batch)
 static kv_status add_operation(struct store_batch *batch, struct slice key, struct slice value,
 	bool is_delete, const struct store_condition *condition)
 {
+	struct operation op = { .is_delete = is_delete };
 	struct operation *grown;
 
 	if (key.len == 0 || key.len > STORE_KEY_MAX)
 		return KV_INVALID;
+	if (condition)
+		op.condition = *condition;
 	grown = realloc(batch->operations, (batch->count + 1) * sizeof *grown);
-	must(grown != NULL);
+	if (!grown)
+		return KV_NO_MEMORY;
 	batch->operations = grown;
-	grown[batch->count++] = (struct operation){
-		.key = copy_of(key), .value = copy_of(value), .is_delete = is_delete,
-		.condition = condition ? *condition : (struct store_condition){ 0 },
-	};
+	if (buf_set(&op.key, key) != KV_OK || buf_set(&op.value, value) != KV_OK) {
+		buf_free(&op.key);
+		buf_free(&op.value);
+		return KV_NO_MEMORY;
+	}
+	grown[batch->count++] = op;
 	return KV_OK;
 }
 
@@ -374,7 +386,7 @@ kv_status store_get(struct store *store, const struct store_snapshot *snapshot, 
 	struct store_value *ret, struct kv_error *err)
 {
 	kv_status status;
-	struct buf value;
+	struct buf value = { 0 };
 	size_t at;
 
 	(void)snapshot;
@@ -383,8 +395,9 @@ kv_status store_get(struct store *store, const struct store_snapshot *snapshot, 
 	at = lower_bound(store->entries, store->count, key);
 	if (status == KV_OK && !is_at(store, at, key))
 		status = KV_NOT_FOUND;
+	if (status == KV_OK)
+		status = buf_set(&value, buf_slice(&store->entries[at].value));
 	if (status == KV_OK) {
-		value = copy_of(buf_slice(&store->entries[at].value));
 		ret->value = pinned_malloced(value.data, value.len);
 		ret->version = store->entries[at].version;
 		ret->expires_unix_ms = 0;
@@ -397,6 +410,26 @@ kv_status store_get(struct store *store, const struct store_snapshot *snapshot, 
 	return status;
 }
 
+static kv_status copy_entries(struct store_iter *iter, const struct store *store)
+{
+	iter->entries = calloc(store->count + 1, sizeof iter->entries[0]);
+	if (!iter->entries)
+		return KV_NO_MEMORY;
+	for (; iter->count < store->count; iter->count++) {
+		struct entry *to = &iter->entries[iter->count];
+		const struct entry *from = &store->entries[iter->count];
+
+		to->version = from->version;
+		if (buf_set(&to->key, buf_slice(&from->key)) != KV_OK)
+			return KV_NO_MEMORY;
+		if (buf_set(&to->value, buf_slice(&from->value)) != KV_OK) {
+			buf_free(&to->key);
+			return KV_NO_MEMORY;
+		}
+	}
+	return KV_OK;
+}
+
 kv_status store_iter_open(struct store *store, const struct store_snapshot *snapshot,
 	struct store_iter **ret, struct kv_error *err)
 {
@@ -404,18 +437,13 @@ kv_status store_iter_open(struct store *store, const struct store_snapshot *snap
 	kv_status status;
 
 	(void)snapshot;
-	must(iter != NULL);
+	if (!iter)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory");
+	iter->store = store;
 	pthread_mutex_lock(&store->mu);
 	status = store->read_status;
-	iter->store = store;
-	iter->count = store->count;
-	iter->entries = calloc(store->count + 1, sizeof iter->entries[0]);
-	for (size_t i = 0; i < store->count; i++)
-		iter->entries[i] = (struct entry){
-			.key = copy_of(buf_slice(&store->entries[i].key)),
-			.value = copy_of(buf_slice(&store->entries[i].value)),
-			.version = store->entries[i].version,
-		};
+	if (status == KV_OK)
+		status = copy_entries(iter, store);
 	iter->at = iter->count;
 	iter->moves_left = store->patience;
 	store->iterators++;

@@ -40,3 +40,7 @@ tests_unit_test_server_LDADD = $(HTTP_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_connection
 TESTS += tests/unit/test_connection
 tests_unit_test_connection_LDADD = $(HTTP_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_request
+TESTS += tests/unit/test_request
+tests_unit_test_request_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_test_request_LDFLAGS = $(FAULT_ALLOC_LINK)
