@@ -15,6 +15,7 @@
 #include "engine/iter_level.h"
 #include "engine/iter_merge.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -32,15 +33,8 @@ struct picture {
 	struct pick_table *tables; /* of all levels, one after the other */
 	struct pick_level levels[MANIFEST_LEVELS];
 	struct buf cursors[MANIFEST_LEVELS];
+	unsigned running; /* compactions, when it was taken */
 };
-
-static bool is_busy_locked(const struct background *background, uint64_t number)
-{
-	for (size_t i = 0; i < background->busy_count; i++)
-		if (background->busy[i] == number)
-			return true;
-	return false;
-}
 
 static struct pick_table describe_table(const struct table *table)
 {
@@ -76,7 +70,8 @@ static kv_status picture_take(struct engine *engine, struct picture *picture)
 	/* The view is taken under mu: a table that is not busy in it is still live, because a compaction installs its result
 	 * before it unmarks its inputs. */
 	pthread_mutex_lock(&background->mu);
-	*picture = (struct picture){ .view = views_acquire(&engine->views) };
+	*picture = (struct picture){ .view = views_acquire(&engine->views),
+		.running = background->running };
 	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
 		count += picture->view->levels[n]->count;
 	picture->tables = calloc(count + 1, sizeof *picture->tables);
@@ -89,8 +84,7 @@ static kv_status picture_take(struct engine *engine, struct picture *picture)
 		picture->levels[n].count = level->count;
 		for (size_t i = 0; i < level->count; i++, at++) {
 			picture->tables[at] = describe_table(level->tables[i]);
-			picture->tables[at].busy =
-				is_busy_locked(background, picture->tables[at].number);
+			picture->tables[at].busy = table_is_busy(level->tables[i]);
 		}
 		status = buf_set(&picture->cursors[n], buf_slice(&background->cursors[n]));
 		picture->levels[n].cursor = buf_slice(&picture->cursors[n]);
@@ -153,18 +147,17 @@ static kv_status find_inputs(struct job *job)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		const struct view_level *level = job->picture.view->levels[job_level(job, side)];
+		size_t *count = &job->input_count[side];
 
 		job->inputs[side] = calloc(job->pick.input_count[side] + 1,
 			sizeof(struct table *));
 		if (!job->inputs[side])
 			return KV_NO_MEMORY;
-		/* in the order of the level, as iter_level wants it */
-		for (size_t i = 0; i < level->count; i++)
-			for (size_t k = 0; k < job->pick.input_count[side]; k++)
-				if (table_meta(level->tables[i])->number ==
-					job->pick.inputs[side][k])
-					job->inputs[side][job->input_count[side]++] =
-						level->tables[i];
+		/* a pick names them in the order of the level, as iter_level wants it */
+		for (size_t i = 0; i < level->count && *count < job->pick.input_count[side]; i++)
+			if (table_meta(level->tables[i])->number == job->pick.inputs[side][*count])
+				job->inputs[side][(*count)++] = level->tables[i];
+		assert(*count == job->pick.input_count[side]);
 	}
 	return KV_OK;
 }
@@ -256,6 +249,9 @@ static kv_status merge_inputs(struct job *job, struct compact_result *ret, struc
 		status = compact_run(&run, input, ret, err);
 	else
 		kv_error_set(err, status, "out of memory for a compaction");
+	/* what cannot be read is as good as damaged; only what cannot be written stops the store */
+	if (status == KV_IO && iter_status(input, NULL) == KV_IO)
+		status = err->status = KV_CORRUPT;
 	free(snapshots);
 	iter_close(input);
 	return status;
@@ -331,10 +327,8 @@ static kv_status job_run(struct job *job, struct kv_error *err)
 {
 	struct engine_counters *counters = &job->engine->counters;
 	struct compact_result result = { 0 };
-	kv_status status = find_inputs(job);
+	kv_status status;
 
-	if (status != KV_OK)
-		return kv_error_set(err, status, "out of memory for a compaction");
 	if (job->pick.move)
 		return replace_inputs(job, job->inputs[0], job->input_count[0], err);
 	status = merge_inputs(job, &result, err);
@@ -351,27 +345,11 @@ static kv_status job_run(struct job *job, struct kv_error *err)
 
 /* ---- picking and marking ---- */
 
-static bool mark_busy_locked(struct background *background, const struct pick *pick)
-{
-	if (background->busy_count + pick->input_count[0] + pick->input_count[1] >
-		ENGINE_BUSY_TABLES_MAX)
-		return false;
-	for (unsigned side = 0; side < 2; side++)
-		for (size_t i = 0; i < pick->input_count[side]; i++)
-			background->busy[background->busy_count++] = pick->inputs[side][i];
-	return true;
-}
-
-static void unmark_busy_locked(struct background *background, const struct pick *pick)
+static void mark_locked(struct job *job, bool busy)
 {
 	for (unsigned side = 0; side < 2; side++)
-		for (size_t i = 0; i < pick->input_count[side]; i++)
-			for (size_t k = 0; k < background->busy_count; k++)
-				if (background->busy[k] == pick->inputs[side][i]) {
-					background->busy[k] =
-						background->busy[--background->busy_count];
-					break;
-				}
+		for (size_t i = 0; i < job->input_count[side]; i++)
+			table_set_busy(job->inputs[side][i], busy);
 }
 
 /* Where the next compaction of this level goes on. */
@@ -387,11 +365,24 @@ static void move_cursor_locked(struct background *background, const struct job *
 }
 
 /* One more is under way; there may be work for another thread beside it. */
-static void start_locked(struct background *background)
+static void job_begin(struct job *job)
 {
+	struct background *background = &job->engine->background;
+
+	pthread_mutex_lock(&background->mu);
+	mark_locked(job, true);
 	background->running++;
 	background->compact_kicked = true;
 	pthread_cond_signal(&background->compact_wake);
+	pthread_mutex_unlock(&background->mu);
+}
+
+static void job_free(struct job *job)
+{
+	free(job->inputs[0]);
+	free(job->inputs[1]);
+	pick_free(&job->pick);
+	picture_free(&job->picture);
 }
 
 static kv_status job_take(struct engine *engine, bool manual, struct job *job)
@@ -403,23 +394,19 @@ static kv_status job_take(struct engine *engine, bool manual, struct job *job)
 	*job = (struct job){ .engine = engine };
 	pthread_mutex_lock(&background->pick_mu);
 	status = picture_take(engine, &job->picture);
-	if (status != KV_OK)
-		goto out;
-	status = (manual ? compact_pick_all : compact_pick)(job->picture.levels, &options,
-		&job->pick);
 	if (status == KV_OK) {
-		pthread_mutex_lock(&background->mu);
-		if (!mark_busy_locked(background, &job->pick))
-			status = KV_BUSY;
+		status = (manual ? compact_pick_all : compact_pick)(job->picture.levels, &options,
+			&job->pick);
+		/* nothing is under way that will unmark what is in the way */
+		if (status == KV_BUSY && job->picture.running == 0)
+			status = KV_CORRUPT;
+		if (status == KV_OK)
+			status = find_inputs(job);
+		if (status == KV_OK)
+			job_begin(job);
 		else
-			start_locked(background);
-		pthread_mutex_unlock(&background->mu);
-		if (status != KV_OK)
-			pick_free(&job->pick);
+			job_free(job);
 	}
-	if (status != KV_OK)
-		picture_free(&job->picture);
-out:
 	pthread_mutex_unlock(&background->pick_mu);
 	return status;
 }
@@ -429,8 +416,10 @@ static void job_end(struct job *job, kv_status status)
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
-	if (status != KV_CORRUPT)
-		unmark_busy_locked(background, &job->pick);
+	if (status == KV_CORRUPT)
+		atomic_store_explicit(&background->damaged, true, memory_order_relaxed);
+	else
+		mark_locked(job, false);
 	if (status == KV_OK)
 		move_cursor_locked(background, job);
 	background->running--;
@@ -439,13 +428,10 @@ static void job_end(struct job *job, kv_status status)
 		pthread_cond_broadcast(&background->compact_wake);
 	}
 	pthread_mutex_unlock(&background->mu);
-	free(job->inputs[0]);
-	free(job->inputs[1]);
-	pick_free(&job->pick);
-	picture_free(&job->picture);
+	job_free(job);
 }
 
-/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. */
+/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
 static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
 {
 	struct job job;
@@ -454,7 +440,8 @@ static kv_status compact_once(struct engine *engine, bool manual, struct kv_erro
 	if (status == KV_NOT_FOUND || status == KV_BUSY)
 		return status;
 	if (status != KV_OK)
-		return kv_error_set(err, status, "out of memory for a compaction");
+		return kv_error_set(err, status, "%s", status == KV_CORRUPT ?
+			"a damaged table cannot be compacted" : "out of memory for a compaction");
 	status = job_run(&job, err);
 	job_end(&job, status);
 	if (status != KV_OK)
@@ -490,15 +477,12 @@ static bool manual_step(struct engine *engine)
 		status = compact_once(engine, true, &err);
 
 	pthread_mutex_lock(&background->mu);
-	/* busy: another compaction is in the way, and kicks when it is done; or a damaged table is */
-	done = status != KV_OK && !(status == KV_BUSY && background->running > 0);
+	/* busy: another compaction is in the way, and kicks when it is done */
+	done = status != KV_OK && (status != KV_BUSY || background->stop);
 	if (done) {
 		background->manual_done = serving;
 		background->manual_status = status == KV_NOT_FOUND ? KV_OK : status;
 		background->manual_error = err;
-		if (status == KV_BUSY && !background->stop)
-			background->manual_status = kv_error_set(&background->manual_error,
-				KV_CORRUPT, "a damaged table cannot be compacted");
 	}
 	pthread_mutex_unlock(&background->mu);
 	if (done)

@@ -17,7 +17,6 @@
 enum {
 	ENGINE_FROZEN_MAX = 2,           /* frozen memtables that may wait before writes do */
 	ENGINE_COMPACTION_THREADS_MAX = 8,
-	ENGINE_BUSY_TABLES_MAX = 4096,
 };
 
 struct engine_snapshot {
@@ -70,10 +69,10 @@ struct background {
 	uint64_t manual_unix_ms;     /* ... and what had expired by then */
 	kv_status manual_status;
 	struct kv_error manual_error;
-	uint64_t busy[ENGINE_BUSY_TABLES_MAX]; /* inputs of compactions under way, and damaged tables */
-	size_t busy_count;
-	unsigned running;            /* compactions */
+	unsigned running;            /* compactions; their inputs are marked as busy */
 	struct buf cursors[MANIFEST_LEVELS];
+
+	_Atomic bool damaged;        /* some tables stay busy, because one of them cannot be read */
 };
 
 struct engine_counters {
@@ -150,6 +149,8 @@ void commit_want_rotation(struct engine *engine);
 kv_status rotate_make_room(struct engine *engine, uint64_t bytes);
 /* Freezes the active memtable if it holds anything. KV_BUSY: no WAL segment made ahead yet. */
 kv_status rotate_now(struct engine *engine);
+/* Is level 0 so long that writes wait? Any thread. */
+bool rotate_is_stalled(struct engine *engine);
 
 /* ---- flush.c ---- */
 void *flush_thread(void *engine);
@@ -172,6 +173,8 @@ bool background_wait_progress(struct engine *engine, uint64_t seen, uint64_t dea
 /* ---- throttle.c ---- */
 /* Microseconds that a group of `bytes` should wait, by the number of level-0 tables; UINT64_MAX: until there are fewer. Pure. */
 uint64_t throttle_delay_us(size_t level0_tables, uint32_t threshold, uint64_t bytes);
+/* The longest delay that is not for ever. Pure. */
+uint64_t throttle_longest_us(uint64_t bytes);
 
 /* ---- recover.c ---- */
 /* Brings the directory into use: identity, MANIFEST, replay, a new WAL segment, sweep. Fills the catalog, the first view and commit.wal. */

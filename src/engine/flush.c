@@ -137,7 +137,14 @@ static void look_for_space(struct engine *engine)
 
 	if (health_get(&engine->health) == HEALTH_DISK_FULL &&
 		dir_space(&engine->dir, &space, NULL) == KV_OK && space >= need)
-		health_set(&engine->health, HEALTH_HEALTHY, "");
+		health_leave(&engine->health, HEALTH_DISK_FULL);
+}
+
+/* A write enters the stalled state; but those who see it may send none until it is left. */
+static void look_at_debt(struct engine *engine)
+{
+	if (health_get(&engine->health) == HEALTH_STALLED && !rotate_is_stalled(engine))
+		health_leave(&engine->health, HEALTH_STALLED);
 }
 
 /* Freezes a memtable that is due; returns when the next one will be. */
@@ -182,6 +189,7 @@ static uint64_t work(struct engine *engine, bool *ret_failed)
 	flushed = flush_all(engine);
 	if (spare == KV_OK && flushed == KV_OK)
 		look_for_space(engine);
+	look_at_debt(engine);
 	reclaim(engine);
 	next = flush_by_age(engine);
 	background_progress(engine);

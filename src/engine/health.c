@@ -69,14 +69,16 @@ void health_event(struct health *health, enum log_level level, const char *forma
 	health->event(health->event_arg, level, text);
 }
 
-bool health_set(struct health *health, enum health_state state, const char *reason)
+static bool set(struct health *health, unsigned from_any_of, enum health_state state,
+	const char *reason)
 {
 	enum health_state from;
 	bool legal;
 
 	pthread_mutex_lock(&health->mu);
 	from = health_get(health);
-	legal = from == state || (legal_changes[from] & (1u << state)) != 0;
+	legal = from == state ||
+		((from_any_of & (1u << from)) != 0 && (legal_changes[from] & (1u << state)) != 0);
 	if (legal && from != state) {
 		snprintf(health->reason, sizeof health->reason, "%s", reason);
 		atomic_store_explicit(&health->state, (int)state, memory_order_release);
@@ -89,6 +91,16 @@ bool health_set(struct health *health, enum health_state state, const char *reas
 			"store is %s%s%s (was %s)", health_state_name(state), reason[0] ? ": " : "",
 			reason, health_state_name(from));
 	return legal;
+}
+
+bool health_set(struct health *health, enum health_state state, const char *reason)
+{
+	return set(health, ~0u, state, reason);
+}
+
+void health_leave(struct health *health, enum health_state from)
+{
+	(void)set(health, 1u << from, HEALTH_HEALTHY, ""); /* another state has come in between: it stays */
 }
 
 void health_report(struct health *health, const char *doing, const struct kv_error *err)

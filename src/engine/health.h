@@ -53,6 +53,9 @@ enum health_state health_describe(struct health *health, char *reason, size_t si
 /* True when the state is now `state` (or was already); false when the change is not legal. The first reason for a state stays. Any thread. */
 bool health_set(struct health *health, enum health_state state, const char *reason);
 
+/* Back to healthy, if the state is still `from`. Any thread. */
+void health_leave(struct health *health, enum health_state from);
+
 /* What an I/O failure of flush, compaction or housekeeping means: KV_NO_SPACE -> disk_full; KV_NO_MEMORY and
  * KV_BUSY: nothing (it is tried again); KV_CORRUPT: an event only; anything else -> failed. */
 void health_report(struct health *health, const char *doing, const struct kv_error *err);

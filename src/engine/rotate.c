@@ -130,6 +130,23 @@ static kv_status freeze_when_full(struct engine *engine, uint64_t bytes)
 	return status;
 }
 
+/* Where a damaged table keeps level 0 from being compacted, waiting for that would never end. */
+static uint64_t delay_now(struct engine *engine, uint64_t bytes)
+{
+	uint64_t delay = throttle_delay_us(backlog_of(engine).level0,
+		atomic_load_explicit(&engine->compaction_threshold, memory_order_relaxed), bytes);
+
+	if (delay == UINT64_MAX &&
+		atomic_load_explicit(&engine->background.damaged, memory_order_relaxed))
+		return throttle_longest_us(bytes);
+	return delay;
+}
+
+bool rotate_is_stalled(struct engine *engine)
+{
+	return delay_now(engine, 0) == UINT64_MAX;
+}
+
 /* A delay is a wait for the debt to be paid, cut short when it is. */
 static kv_status delay_by_debt(struct engine *engine, uint64_t bytes)
 {
@@ -138,9 +155,7 @@ static kv_status delay_by_debt(struct engine *engine, uint64_t bytes)
 
 	while (status == KV_OK) {
 		uint64_t seen = background_progress_count(engine);
-		uint64_t delay = throttle_delay_us(backlog_of(engine).level0,
-			atomic_load_explicit(&engine->compaction_threshold, memory_order_relaxed),
-			bytes);
+		uint64_t delay = delay_now(engine, bytes);
 
 		if (delay == UINT64_MAX) {
 			health_set(&engine->health, HEALTH_STALLED,
@@ -149,7 +164,7 @@ static kv_status delay_by_debt(struct engine *engine, uint64_t bytes)
 			continue;
 		}
 		if (health_get(&engine->health) == HEALTH_STALLED)
-			health_set(&engine->health, HEALTH_HEALTHY, "");
+			health_leave(&engine->health, HEALTH_STALLED);
 		if (delay == 0 || clock_monotonic_us() >= begin + delay)
 			break;
 		status = wait_for_progress(engine, seen, begin + delay);

@@ -36,6 +36,7 @@ struct table {
 	_Atomic(struct open_reader *) opened; /* read in read sections */
 	_Atomic bool used;         /* since the last trim */
 	_Atomic bool obsolete;
+	bool busy;                 /* guarded by those who set it */
 
 	struct table *prev, *next; /* of all tables; guarded by the cache's mu */
 	struct table *next_dropped; /* set once, by the last unref */
@@ -142,6 +143,16 @@ const struct sst_meta *table_meta(const struct table *table)
 void table_set_obsolete(struct table *table)
 {
 	atomic_store_explicit(&table->obsolete, true, memory_order_relaxed);
+}
+
+void table_set_busy(struct table *table, bool busy)
+{
+	table->busy = busy;
+}
+
+bool table_is_busy(const struct table *table)
+{
+	return table->busy;
 }
 
 /* Any thread, also the one that closes an iterator. */

@@ -22,3 +22,8 @@ uint64_t throttle_delay_us(size_t level0_tables, uint32_t threshold, uint64_t by
 		return UINT64_MAX;
 	return bytes * (level0_tables - soft) / ((hard - soft) * SLOWEST_BYTES_PER_US);
 }
+
+uint64_t throttle_longest_us(uint64_t bytes)
+{
+	return bytes / SLOWEST_BYTES_PER_US;
+}

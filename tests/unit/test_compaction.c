@@ -183,6 +183,87 @@ START_TEST(a_full_disk_is_tried_again_once_a_second_not_at_full_speed)
 }
 END_TEST
 
+static void flush_many(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		ck_assert_int_eq(small_put(&small, "k", "v"), KV_OK);
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	}
+}
+
+START_TEST(a_damaged_table_in_level_0_does_not_stop_writes)
+{
+	small.options.tunables.compaction_threshold = 2;
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	small_store_crash(&small);
+	damage_table();
+	small_store_open(&small);
+	flush_many(30); /* far more tables than a writer would wait for */
+	small_expect(&small, "k", "v");
+	ck_assert_uint_gt(stats().levels[0].tables, 10);
+}
+END_TEST
+
+START_TEST(a_table_that_cannot_be_read_is_as_good_as_damaged)
+{
+	char reason[512];
+	struct kv_error err;
+
+	small_store_open(&small);
+	flush_many(2);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PREAD,
+		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = EIO });
+	ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	ck_assert_int_eq(err.errnum, EIO);
+	ck_assert_int_eq(store_get_state(small.store, reason, sizeof reason), STORE_HEALTHY);
+	ck_assert_int_eq(small_put(&small, "b", "1"), KV_OK);
+}
+END_TEST
+
+static enum store_state state_now(void)
+{
+	char reason[512];
+
+	return store_get_state(small.store, reason, sizeof reason);
+}
+
+START_TEST(a_stalled_store_is_healthy_again_without_another_write)
+{
+	uint64_t deadline;
+
+	small.options.tunables.compaction_threshold = 64;
+	small_store_open(&small);
+	flush_many(12);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOMEM });
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2 }, NULL), KV_OK);
+	ck_assert_int_eq(small_put(&small, "k", "v"), KV_BUSY);
+	ck_assert_int_eq(state_now(), STORE_STALLED);
+	fault_fs_heal(small.disk.fault);
+	deadline = clock_monotonic_us() + 30 * 1000000;
+	while (state_now() == STORE_STALLED && clock_monotonic_us() < deadline)
+		ck_assert_int_ge(sched_yield(), 0);
+	ck_assert_int_eq(state_now(), STORE_HEALTHY);
+}
+END_TEST
+
+START_TEST(compactions_by_hand_and_by_themselves_do_not_take_each_other_for_damage)
+{
+	struct kv_error err = { 0 };
+
+	small.options.compaction_threads = 8;
+	small.options.tunables.compaction_threshold = 2;
+	small_store_open(&small);
+	for (unsigned round = 0; round < 150; round++) {
+		fill(0, 20, "a value of some length");
+		ck_assert_msg(store_compact(small.store, &err) == KV_OK, "round %u: %s", round, err.text);
+	}
+	ck_assert_uint_eq(small.warnings, 0);
+}
+END_TEST
+
 enum { READERS = 4 };
 static _Atomic bool stop_reading;
 
@@ -243,6 +324,10 @@ int main(void)
 	tcase_add_test(tcase, a_damaged_table_fails_its_keys_only_and_is_told_once);
 	tcase_add_test(tcase, a_full_disk_leaves_the_inputs_as_they_were);
 	tcase_add_test(tcase, a_full_disk_is_tried_again_once_a_second_not_at_full_speed);
+	tcase_add_test(tcase, a_damaged_table_in_level_0_does_not_stop_writes);
+	tcase_add_test(tcase, a_table_that_cannot_be_read_is_as_good_as_damaged);
+	tcase_add_test(tcase, a_stalled_store_is_healthy_again_without_another_write);
+	tcase_add_test(tcase, compactions_by_hand_and_by_themselves_do_not_take_each_other_for_damage);
 	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);

@@ -134,6 +134,20 @@ START_TEST(a_full_disk_and_a_failure_are_told_with_file_and_cause)
 }
 END_TEST
 
+START_TEST(a_state_is_left_by_who_entered_it_only)
+{
+	ck_assert(health_set(&health, HEALTH_STALLED, "behind"));
+	ck_assert(health_set(&health, HEALTH_DISK_FULL, "no space"));
+	health_leave(&health, HEALTH_STALLED); /* too late */
+	expect(HEALTH_DISK_FULL, "no space");
+	health_leave(&health, HEALTH_DISK_FULL);
+	expect(HEALTH_HEALTHY, "");
+	ck_assert(health_set(&health, HEALTH_FAILED, "broken"));
+	health_leave(&health, HEALTH_FAILED);
+	expect(HEALTH_FAILED, "broken");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("health");
@@ -146,6 +160,7 @@ int main(void)
 	tcase_add_test(tcase, no_state_but_healthy_and_stalled_takes_writes);
 	tcase_add_test(tcase, what_passes_by_itself_does_not_change_the_state);
 	tcase_add_test(tcase, a_full_disk_and_a_failure_are_told_with_file_and_cause);
+	tcase_add_test(tcase, a_state_is_left_by_who_entered_it_only);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }
