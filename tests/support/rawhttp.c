@@ -122,9 +122,8 @@ static const uint8_t *take(struct rawhttp *http, size_t len)
 static size_t wait_head(struct rawhttp *http)
 {
 	for (;;) {
-		const uint8_t *begin = http->input.data + http->taken;
-		const uint8_t *end = rawhttp_left(http) == 0 ? NULL :
-			memmem(begin, rawhttp_left(http), "\r\n\r\n", 4);
+		const uint8_t *begin = rawhttp_left(http) == 0 ? NULL : http->input.data + http->taken;
+		const uint8_t *end = !begin ? NULL : memmem(begin, rawhttp_left(http), "\r\n\r\n", 4);
 
 		if (end)
 			return (size_t)(end - begin) + 4;
