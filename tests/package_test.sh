@@ -32,6 +32,7 @@ is 'kvstored 700' "$(stat -c '%U %a' /var/lib/kvstored)"
 is 'root kvstored 750' "$(stat -c '%U %G %a' /var/log/kvstored)"
 is 'kvstored adm 640' "$(stat -c '%U %G %a' $log)"
 systemd-analyze security kvstored --no-pager | tail -1
+refused sh -c 'journalctl -u kvstored -o cat --no-pager | grep -i "refus\|permitted\|warning\|fail"'
 
 echo '== use'
 is OK "$(request -X POST "$url/set?key=key1&value=value1")"
@@ -51,6 +52,7 @@ sed -i 's/^#log_level = .*/log_level = "debug"/' /etc/kvstored/kvstored.conf
 systemctl reload kvstored
 soon grep -q reload $log
 is "$before" "$(main_pid)"
+is healthy "$(systemctl show -p StatusText --value kvstored)"
 echo 'no_such_option = 1' >>/etc/kvstored/kvstored.conf
 systemctl reload kvstored
 soon grep -q no_such_option $log

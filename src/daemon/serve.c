@@ -55,6 +55,7 @@ static void reload(struct daemon *daemon)
 		log_error("configuration not reloaded, the old settings stay: %s",
 			start_format_error(&err, line, sizeof(line)));
 	config_free(&loaded);
+	start_tell_state(daemon->store);
 	notify_ready();
 }
 

@@ -161,22 +161,33 @@ static kv_status drop_privileges(struct daemon *daemon, struct kv_error *err)
 
 /* ---- the service ---- */
 
-/* An event may mean that the state has changed: the service manager is told the new one. */
+void start_tell_state(struct store *store)
+{
+	char reason[200];
+	char line[256];
+	enum store_state state = store_get_state(store, reason, sizeof(reason));
+
+	snprintf(line, sizeof(line), "%s%s%s", store_state_name(state), reason[0] != '\0' ? ": " : "",
+		reason);
+	notify_status(line);
+}
+
+/* An event may mean that the state has changed. */
 static void on_store_event(void *arg, enum log_level level, const char *text)
 {
 	struct daemon *daemon = arg;
 	struct store *store = atomic_load(&daemon->told_store);
-	char reason[200];
-	char line[256];
-	enum store_state state;
 
 	log_write(level, "%s", text);
-	if (!store)
-		return;
-	state = store_get_state(store, reason, sizeof(reason));
-	snprintf(line, sizeof(line), "%s%s%s", store_state_name(state), reason[0] != '\0' ? ": " : "",
-		reason);
-	notify_status(line);
+	if (store)
+		start_tell_state(store);
+}
+
+/* A daemon is the service's main process only once the process that was started has ended; before that systemd
+ * refuses its messages, and complains about each. */
+static bool is_main_process(const struct daemon *daemon)
+{
+	return daemon->options.foreground;
 }
 
 static kv_status open_store(struct daemon *daemon, struct kv_error *err)
@@ -184,7 +195,8 @@ static kv_status open_store(struct daemon *daemon, struct kv_error *err)
 	struct store_options options = settings_of_store(&daemon->config);
 	kv_status status;
 
-	notify_status("opening the store");
+	if (is_main_process(daemon))
+		notify_status("opening the store");
 	options.event = on_store_event;
 	options.event_arg = daemon;
 	status = store_open(&options, &daemon->store, err);
@@ -213,8 +225,10 @@ static kv_status announce(struct daemon *daemon, struct kv_error *err)
 			listen->items[i]);
 	log_info("kvstored %s is ready: port %u; listens on %s; data in '%s'", PACKAGE_VERSION,
 		server_port(daemon->server), where, daemon->config.data_dir);
-	notify_status("healthy");
-	notify_ready();
+	if (is_main_process(daemon)) {
+		start_tell_state(daemon->store);
+		notify_ready();
+	}
 	daemonize_ready();
 	return KV_OK;
 }

@@ -16,4 +16,7 @@ enum exit_code start_check_config(struct daemon *daemon, FILE *to);
 /* What happened, in one line for people. */
 const char *start_format_error(const struct kv_error *err, char *buf, size_t size);
 
+/* Tells the service manager the state of the store, as its line of status. Any thread. */
+void start_tell_state(struct store *store);
+
 #endif
