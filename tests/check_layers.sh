@@ -7,102 +7,121 @@
 # Prints every violation; exit status 1 when there is one. tests/test_check_layers.sh shows that it finds each kind.
 set -u
 cd "${1:-${top_srcdir:-$(dirname "$0")/..}}" || exit 1
-LC_ALL=C
-failed=0
-bad() {
-	printf '%s\n' "$*"
-	failed=1
-}
-
-# What a file of each layer may include of ours (after "config.h"), and where a library's header may appear.
-declare -A may=(
-	[base]='base/.*'
-	[engine]='base/.*|engine/.*'
-	[store]='base/.*|store/.*|engine/engine\.h'
-	[http]='base/.*|http/.*|store/store\.h'
-	[daemon]='base/.*|daemon/.*|http/server\.h|store/store\.h'
-	[tools]='base/.*|tools/.*|store/store\.h'
-)
-libraries='microhttpd\.h:src/http/ confuse\.h:src/daemon/ systemd/:src/daemon/ jansson\.h:src/http/ xxhash\.h:src/base/ urcu:src/base/'
-
-# The calls of base/file.c, and the places that may make one all the same.
-calls='open|openat|creat|fopen|pread|pwrite|preadv2?|pwritev2?|fdatasync|fsync|syncfs|rename|renameat2?|unlink|unlinkat'
-calls+='|remove|link|linkat|symlink|fallocate|posix_fallocate|ftruncate|truncate|mkdir|mkdirat|rmdir|opendir|fdopendir'
-declare -A except=(
-	[src/base/file.c]='.*'               # the place itself
-	[src/base/log.c]='open'              # the log is not data: O_APPEND, reopened by SIGHUP
-	[src/daemon/config_file.c]='open'    # not data, and it may be a symbolic link
-	[src/http/listen.c]='unlink'         # Unix sockets
-	[src/daemon/daemonize.c]='open'      # /dev/null for the standard streams
-)
-
-# Sources with comments and the insides of strings blanked, line for line.
-code() {
-	awk '{
-		out = ""
-		while (length($0) > 0) {
-			if (in_comment) {
-				end = index($0, "*/")
-				if (end == 0) break
-				$0 = substr($0, end + 2)
-				in_comment = 0
-			} else if (match($0, /^"(\\.|[^"\\])*"/) || match($0, /^\047(\\.|[^\047\\])*\047/)) {
-				out = out "\"\""
-				$0 = substr($0, RLENGTH + 1)
-			} else if (substr($0, 1, 2) == "/*") {
-				in_comment = 1
-				$0 = substr($0, 3)
-			} else if (substr($0, 1, 2) == "//") {
-				break
-			} else {
-				out = out substr($0, 1, 1)
-				$0 = substr($0, 2)
-			}
-		}
-		print out
-	}' "$1"
-}
+export LC_ALL=C
 
 files=$(find src -name '*.[ch]' | sort)
 [ -n "$files" ] || { echo "no sources in $PWD/src"; exit 1; }
 
-for file in $files; do
-	layer=${file#src/}
-	layer=${layer%%/*}
-	[ -n "${may[$layer]:-}" ] || { bad "$file: there is no layer '$layer'"; continue; }
+# shellcheck disable=SC2086 # a list of paths without blanks
+violations=$(awk '
+BEGIN {
+	# What a file of each layer may include of ours (beside config.h).
+	may["base"] = "base/.*"
+	may["engine"] = "base/.*|engine/.*"
+	may["store"] = "base/.*|store/.*|engine/engine[.]h"
+	may["http"] = "base/.*|http/.*|store/store[.]h"
+	may["daemon"] = "base/.*|daemon/.*|http/server[.]h|store/store[.]h"
+	may["tools"] = "base/.*|tools/.*|store/store[.]h"
 
-	while IFS=: read -r line header; do
-		case $header in
-		config.h) continue ;;
-		../* | */../*) bad "$file:$line: include of '$header': name the layer, not the way" ;;
-		*/*) [[ $header =~ ^(${may[$layer]})$ ]] || bad "$file:$line: $layer may not include '$header'" ;;
-		*) bad "$file:$line: include of '$header': write it as \"$layer/$header\"" ;;
-		esac
-	done < <(sed -nE '/^[[:space:]]*#[[:space:]]*include[[:space:]]*("|<(base|engine|store|http|daemon|tools)\/)/{=;s/.*["<]([^">]*)[">].*/\1/p;}' "$file" |
-		paste -d: - -)
+	# Where the headers of a library may appear.
+	home["microhttpd.h"] = "src/http/"
+	home["confuse.h"] = "src/daemon/"
+	home["systemd/sd-daemon.h"] = "src/daemon/"
+	home["jansson.h"] = "src/http/"
+	home["xxhash.h"] = "src/base/"
+	home["urcu-bp.h"] = "src/base/"
 
-	for pair in $libraries; do
-		case $file in "${pair#*:}"*) continue ;; esac
-		grep -nE "^[[:space:]]*#[[:space:]]*include[[:space:]]*<${pair%%:*}" "$file" |
-			{ ! grep . ; } || bad "$file: only ${pair#*:} may include <${pair%%:*}>"
-	done
+	# The calls of base/file.c, and the places that may make one all the same.
+	calls = "open|openat|creat|fopen|pread|pwrite|preadv2?|pwritev2?|fdatasync|fsync|syncfs|rename|renameat2?|unlink|unlinkat"
+	calls = calls "|remove|link|linkat|symlink|fallocate|posix_fallocate|ftruncate|truncate|mkdir|mkdirat|rmdir|opendir|fdopendir"
+	call = "(^|[^A-Za-z0-9_.>])(" calls ")[ \t]*[(]"
+	except["src/base/file.c"] = ".*"          # the place itself
+	except["src/base/log.c"] = "open"         # the log is not data: O_APPEND, reopened by SIGHUP
+	except["src/daemon/config_file.c"] = "open" # not data, and it may be a symbolic link
+	except["src/daemon/daemonize.c"] = "open" # /dev/null for the standard streams
+	except["src/http/listen.c"] = "unlink"    # Unix sockets
+}
 
-	found=$(code "$file" | grep -nE "(^|[^A-Za-z0-9_.>])($calls)[[:space:]]*\(" | grep -vE '^[0-9]+:[[:space:]]*#[[:space:]]*define')
-	if [ -n "${except[$file]:-}" ]; then
-		[ -n "$found" ] || bad "$file: has an exception in check_layers.sh and needs none"
-		found=$(grep -vE "(^|[^A-Za-z0-9_.>])(${except[$file]})[[:space:]]*\(" <<<"$found")
-	fi
-	[ -z "$found" ] || bad "$file: a call that belongs into base/file.c:"$'\n'"$found"
+function bad(text) { print FILENAME ":" FNR ": " text }
 
-	[ "$(wc -l <"$file")" -le 600 ] || bad "$file: above 600 lines"
-	long=$(awk '/^\{/ { start = NR } /^\}/ && start { if (NR - start - 1 > 80) print start; start = 0 }' "$file")
-	[ -z "$long" ] || bad "$file:$long: a function above 80 lines"
-done
+# The line with comments and the insides of strings blanked.
+function code(line,   out) {
+	out = ""
+	while (line != "") {
+		if (in_comment) {
+			if (!match(line, /\*\//)) return out
+			line = substr(line, RSTART + 2)
+			in_comment = 0
+		} else if (!match(line, /["\047]|\/[*\/]/)) {
+			return out line
+		} else {
+			out = out substr(line, 1, RSTART - 1)
+			line = substr(line, RSTART)
+			if (match(line, /^"(\\.|[^"\\])*"/) || match(line, /^\047(\\.|[^\047\\])*\047/)) {
+				out = out "\"\""
+				line = substr(line, RLENGTH + 1)
+			} else if (substr(line, 1, 2) == "//") {
+				return out
+			} else if (substr(line, 1, 2) == "/*") {
+				in_comment = 1
+				line = substr(line, 3)
+			} else { # a quote that is not closed
+				out = out substr(line, 1, 1)
+				line = substr(line, 2)
+			}
+		}
+	}
+	return out
+}
+
+function check_include(line,   header, quoted) {
+	quoted = line ~ /include[ \t]*"/
+	sub(/^[^"<]*["<]/, "", line)
+	header = line
+	sub(/[">].*/, "", header)
+	if (header in home && index(FILENAME, home[header]) != 1) bad("only " home[header] " may include <" header ">")
+	if (!quoted && header !~ /^(base|engine|store|http|daemon|tools)\//) return
+	if (header == "config.h") return
+	if (header ~ /(^|\/)\.\.\//) bad("include of \"" header "\": name the layer, not the way")
+	else if (header !~ /\//) bad("include of \"" header "\": write it as \"" layer "/" header "\"")
+	else if (header !~ ("^(" may[layer] ")$")) bad(layer " may not include \"" header "\"")
+}
+
+function check_calls(line,   rest) {
+	rest = code(line)
+	if (rest ~ /^[ \t]*#[ \t]*define/ || rest !~ call) return
+	used[FILENAME] = 1
+	if (FILENAME in except && rest ~ ("(^|[^A-Za-z0-9_.>])(" except[FILENAME] ")[ \t]*[(]")) return
+	bad("a call that belongs into base/file.c: " line)
+}
+
+FNR == 1 {
+	in_comment = start = 0
+	split(FILENAME, part, "/")
+	layer = part[2]
+	seen[FILENAME] = 1
+	if (!(layer in may)) bad("there is no layer \"" layer "\"")
+}
+FNR == 601 { bad("a file above 600 lines") }
+/^[ \t]*#[ \t]*include/ { check_include($0) }
+{ check_calls($0) }
+/^\{/ { start = FNR }
+/^\}/ {
+	if (start && FNR - start - 1 > 80) bad("a function above 80 lines begins at line " start)
+	start = 0
+}
+END {
+	for (file in except)
+		if (file in seen && !(file in used)) print file ": has an exception in check_layers.sh and needs none"
+}' $files)
 
 # (the words are written apart so that this file passes its own rule)
 unfinished='TO''DO|FIX''ME|XX''X\b'
 marks=$(grep -rnIE "\b($unfinished)" src tests debian doc --include='*.[ch]' --include='*.sh' --include='*.mk' --include='*.md' 2>/dev/null)
-[ -z "$marks" ] || bad "marked as unfinished:"$'\n'"$marks"
 
-[ $failed = 0 ] && echo "$(wc -w <<<"$files") files keep the rules"
-exit $failed
+if [ -n "$violations$marks" ]; then
+	[ -z "$violations" ] || printf '%s\n' "$violations"
+	[ -z "$marks" ] || printf 'marked as unfinished: %s\n' "$marks"
+	exit 1
+fi
+echo "$(wc -w <<<"$files") files keep the rules"

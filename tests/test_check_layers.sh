@@ -59,7 +59,8 @@ fresh
 printf 'int x;\n' >src/base/log.c
 expect 1 'an exception that nothing needs' src/base/log.c
 fresh
-mkdir "$work/tree/src/misc" && : >"$work/tree/src/misc/a.c"
+mkdir src/misc
+printf 'int x;\n' >src/misc/a.c
 expect 1 'an unknown layer' src/misc/a.c
 seeded 'a file above 600 lines' src/engine/wal.c "$(printf '\\n%.0s' {1..600})"
 seeded 'a function above 80 lines' src/engine/wal.c "void h(void)\n{\n$(printf '\\tx();\\n%.0s' {1..81})}"
