@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * poll() over the listening sockets and an eventfd that wakes it for a change of `wish`. While connections are open, it also
- * wakes up for their deadlines.
+ * wakes up for their deadlines and reads what refused clients still send (farewell.h).
  *
- * A refused client gets its 503 at once, but its descriptor lingers for a moment: closing it while the request is on its way would
- * reset the connection, and the answer could be lost. When descriptors have run out, the spare one is given up so that one client
- * can be accepted and told.
+ * When descriptors have run out, the spare one is given up so that one client can be accepted and told.
  */
 #define _GNU_SOURCE
 #include "http/acceptor.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/farewell.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -28,14 +27,7 @@ enum wish { WISH_ACCEPT, WISH_CLOSED, WISH_END };
 
 enum {
 	TICK_MS = 250,
-	LINGER_MS = 1000,
-	LINGER_MAX = 32,   /* refused clients that are not closed yet */
 	ACCEPT_BATCH = 64, /* connections taken from one socket before the next has its turn */
-};
-
-struct lingering {
-	int fd;
-	uint64_t until_us;
 };
 
 struct acceptor {
@@ -49,8 +41,6 @@ struct acceptor {
 
 	/* acceptor thread */
 	int spare_fd; /* -1: given up, to be had again */
-	struct lingering lingering[LINGER_MAX];
-	unsigned lingering_count;
 	bool told_descriptors; /* the lack of them was logged */
 };
 
@@ -58,30 +48,11 @@ static const char answer_503[] =
 	"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
 	"Content-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
-static void end_lingering(struct acceptor *acceptor, unsigned i)
-{
-	close(acceptor->lingering[i].fd);
-	acceptor->lingering_count--;
-	memmove(&acceptor->lingering[i], &acceptor->lingering[i + 1],
-		(acceptor->lingering_count - i) * sizeof acceptor->lingering[0]);
-}
-
-static void end_old_lingering(struct acceptor *acceptor, uint64_t now_us)
-{
-	while (acceptor->lingering_count > 0 && acceptor->lingering[0].until_us <= now_us)
-		end_lingering(acceptor, 0);
-}
-
 static void refuse(struct acceptor *acceptor, int fd)
 {
 	(void)send(fd, answer_503, sizeof answer_503 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
-	if (acceptor->lingering_count == LINGER_MAX)
-		end_lingering(acceptor, 0);
-	acceptor->lingering[acceptor->lingering_count++] = (struct lingering){
-		.fd = fd,
-		.until_us = clock_monotonic_us() + LINGER_MS * 1000,
-	};
+	farewell_add(acceptor->service->farewell, fd);
 }
 
 static void hand_over(struct acceptor *acceptor, int fd, const struct sockaddr *address, socklen_t len)
@@ -108,8 +79,8 @@ static void tell_one(struct acceptor *acceptor, int listen_fd)
 	if (!acceptor->told_descriptors)
 		log_warning("no descriptors left for new connections (limit of open files)");
 	acceptor->told_descriptors = true;
-	while (acceptor->lingering_count > 0)
-		end_lingering(acceptor, 0);
+	while (farewell_end_first(acceptor->service->farewell))
+		;
 	if (acceptor->spare_fd >= 0)
 		close(acceptor->spare_fd);
 	acceptor->spare_fd = -1;
@@ -142,14 +113,19 @@ static void accept_some(struct acceptor *acceptor, int listen_fd)
 
 static bool must_tick(struct acceptor *acceptor)
 {
-	return acceptor->lingering_count > 0 || atomic_load(&acceptor->service->open_connections) > 0;
+	return atomic_load(&acceptor->service->open_connections) > 0 ||
+		!farewell_is_empty(acceptor->service->farewell);
 }
 
 /* Waits for something to do; the sockets that are ready are served. */
 static void turn(struct acceptor *acceptor)
 {
-	struct pollfd polls[LISTEN_MAX + 1] = { { .fd = acceptor->wake_fd, .events = POLLIN } };
-	nfds_t count = 1;
+	struct farewell *farewell = acceptor->service->farewell;
+	struct pollfd polls[LISTEN_MAX + 2] = {
+		{ .fd = acceptor->wake_fd, .events = POLLIN },
+		{ .fd = farewell_poll_fd(farewell), .events = POLLIN },
+	};
+	nfds_t count = 2;
 	uint64_t drained;
 
 	if (atomic_load(&acceptor->wish) == WISH_ACCEPT)
@@ -158,7 +134,9 @@ static void turn(struct acceptor *acceptor)
 	if (poll(polls, count, must_tick(acceptor) ? TICK_MS : -1) > 0) {
 		if (polls[0].revents != 0)
 			(void)!read(acceptor->wake_fd, &drained, sizeof drained);
-		for (nfds_t i = 1; i < count; i++)
+		if (polls[1].revents != 0)
+			farewell_turn(farewell, clock_monotonic_us());
+		for (nfds_t i = 2; i < count; i++)
 			if (polls[i].revents != 0 && atomic_load(&acceptor->wish) == WISH_ACCEPT)
 				accept_some(acceptor, polls[i].fd);
 	}
@@ -178,7 +156,7 @@ static void *run(void *arg)
 		if (now_us < next_tick_us)
 			continue;
 		next_tick_us = now_us + TICK_MS * 1000;
-		end_old_lingering(acceptor, now_us);
+		farewell_turn(acceptor->service->farewell, now_us);
 		connections_reap(acceptor->service->connections);
 	}
 	return NULL;
@@ -186,8 +164,6 @@ static void *run(void *arg)
 
 static struct acceptor *discard(struct acceptor *acceptor)
 {
-	while (acceptor->lingering_count > 0)
-		end_lingering(acceptor, 0);
 	if (acceptor->spare_fd >= 0)
 		close(acceptor->spare_fd);
 	if (acceptor->wake_fd >= 0)

@@ -14,6 +14,7 @@ libkvhttp_a_SOURCES = \
 	src/http/condition.c src/http/condition.h \
 	src/http/connection.c src/http/connection.h \
 	src/http/cursor.c src/http/cursor.h \
+	src/http/farewell.c src/http/farewell.h \
 	src/http/guard.c src/http/guard.h \
 	src/http/head.c src/http/head.h \
 	src/http/jsontext.c src/http/jsontext.h \

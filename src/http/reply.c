@@ -7,6 +7,7 @@
 #include "http/reply.h"
 
 #include "base/log.h"
+#include "http/farewell.h"
 #include "http/jsontext.h"
 
 #include <inttypes.h>
@@ -312,4 +313,5 @@ void reply_raw(struct request *request, unsigned status, const char *text)
 	request->step = REQUEST_ANSWERED;
 	request->status = status;
 	(void)send(request->connection.fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	farewell_add_copy(request->service->farewell, request->connection.fd);
 }

@@ -11,6 +11,7 @@
 #include "http/request.h"
 
 #include "base/clock.h"
+#include "http/farewell.h"
 #include "http/judge.h"
 #include "http/reply.h"
 
@@ -98,6 +99,7 @@ static enum MHD_Result first_call(struct request *request, const char *method, c
 	if (!good && (request->problem.close || expects_body(request))) {
 		request->problem.close = true;
 		reply_problem(request, &request->problem);
+		farewell_add_copy(request->service->farewell, request->connection.fd);
 		return request->answer_failed ? MHD_NO : MHD_YES;
 	}
 	if (good && request->head.body_bytes > 0)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/acceptor.h"
+#include "http/farewell.h"
 #include "http/reply.h"
 #include "http/request.h"
 
@@ -221,8 +222,10 @@ static kv_status fill_service(struct server *server, struct store *store, struct
 	service->metrics = metrics_new();
 	service->replies = replies_new();
 	service->connections = connections_new(&limits);
+	service->farewell = farewell_new();
 	service->stopping = stopping_new(options->request_stop, options->request_stop_arg);
-	if (!service->metrics || !service->replies || !service->connections || !service->stopping)
+	if (!service->metrics || !service->replies || !service->connections || !service->stopping ||
+		!service->farewell)
 		return no_memory(err);
 	return KV_OK;
 }
@@ -294,6 +297,7 @@ struct server *server_stop(struct server *server)
 	}
 	listen_close(&server->listen, true);
 	service->connections = connections_free(service->connections);
+	service->farewell = farewell_free(service->farewell);
 	service->stopping = stopping_free(service->stopping);
 	service->replies = replies_free(service->replies);
 	service->metrics = metrics_free(service->metrics);

@@ -22,6 +22,7 @@ struct service {
 	struct replies *replies;
 	struct connections *connections;
 	struct stopping *stopping;
+	struct farewell *farewell;
 	uint64_t started_us; /* clock_monotonic_us */
 
 	atomic_bool draining;

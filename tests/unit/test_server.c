@@ -141,8 +141,42 @@ START_TEST(bodies_above_the_memory_limit_are_told)
 	reply = fake_server_call("POST", "/set?key=k", NULL, "more than ten");
 	ck_assert_uint_eq(reply->status, 503);
 	ck_assert_str_eq(rawhttp_header(reply, "Retry-After"), "1");
-	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k", NULL, "ten bytes!")->status, 200);
-	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k", NULL, "ten bytes!")->status, 200);
+	for (int i = 0; i < 2; i++)
+		for (unsigned status = 503; status == 503;) { /* a body counts until the pool is done with its request */
+			status = fake_server_call("POST", "/set?key=k", NULL, "ten bytes!")->status;
+			ck_assert(status == 200 || status == 503);
+		}
+}
+END_TEST
+
+/* Many clients send the whole body before they read. */
+START_TEST(who_is_refused_can_send_all_and_read_the_answer)
+{
+	enum { BODY = 8 << 20 };
+	static const char *const heads[] = {
+		"PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n", /* too much */
+		"PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n800000\r\n",
+		"PUT /v1/kv/k HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 8388608\r\n\r\n",
+		"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n",
+	};
+	static const unsigned statuses[] = { 413, 413, 403, 404 };
+	char *body = calloc(1, BODY);
+
+	ck_assert_ptr_nonnull(body);
+	fake_server_prepare();
+	fake.options.max_value_bytes = 1000;
+	fake_server_start();
+	for (int i = 0; i < 40; i++) {
+		struct rawhttp http = rawhttp_connect(fake.port);
+
+		ck_assert(rawhttp_send_text(&http, heads[i % 4]));
+		ck_assert_msg(rawhttp_send(&http, body, BODY), "reset after %d refusals", i);
+		ck_assert_uint_eq(read_status(&http), statuses[i % 4]);
+		ck_assert(rawhttp_is_closed(&http));
+		rawhttp_close(&http);
+	}
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+	free(body);
 }
 END_TEST
 
@@ -553,6 +587,7 @@ int main(void)
 	tcase_set_timeout(own, 20);
 	tcase_add_test(own, connections_above_the_limit_are_told);
 	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
+	tcase_add_test(own, who_is_refused_can_send_all_and_read_the_answer);
 	tcase_add_test(own, a_trickling_header_gets_408);
 	tcase_add_test(own, a_trickling_body_gets_408_and_stores_nothing);
 	tcase_add_test(own, a_large_answer_gives_the_next_body_no_more_time);
