@@ -35,6 +35,14 @@ void compact_result_free(struct compact_result *result)
 	*result = (struct compact_result){ 0 };
 }
 
+void compact_result_remove(const struct compact_result *result, const struct dir *dir)
+{
+	char name[FILENAME_MAX_BYTES];
+
+	for (size_t i = 0; i < result->table_count; i++)
+		dir_unlink(dir, filename_make(name, FILENAME_TABLE, result->tables[i].number), NULL);
+}
+
 static kv_status no_memory(struct kv_error *err)
 {
 	return kv_error_set(err, KV_NO_MEMORY, "cannot go on writing tables");
@@ -155,16 +163,6 @@ static kv_status take_all(struct compact_job *job, struct iter *input, struct kv
 	return status;
 }
 
-/* What cannot be removed is an orphan, swept at the next start. */
-static void remove_outputs(struct compact_job *job)
-{
-	char name[FILENAME_MAX_BYTES];
-
-	for (size_t i = 0; i < job->result.table_count; i++)
-		dir_unlink(job->run->dir,
-			filename_make(name, FILENAME_TABLE, job->result.tables[i].number), NULL);
-}
-
 kv_status compact_run(const struct compact_run *run, struct iter *input, struct compact_result *ret,
 	struct kv_error *err)
 {
@@ -184,7 +182,7 @@ kv_status compact_run(const struct compact_run *run, struct iter *input, struct 
 		*ret = job.result;
 		return KV_OK;
 	}
-	remove_outputs(&job);
+	compact_result_remove(&job.result, run->dir);
 	compact_result_free(&job.result);
 	return status;
 }

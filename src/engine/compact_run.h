@@ -38,6 +38,9 @@ struct compact_result {
 
 void compact_result_free(struct compact_result *result);
 
+/* Removes the files of a result that no MANIFEST can name. What cannot be removed is an orphan, swept at the next start. */
+void compact_result_remove(const struct compact_result *result, const struct dir *dir);
+
 /* `input` is borrowed and will be read from its first entry to the end. On KV_OK the tables are synced, and the directory too. On
  * failure no file is left (as far as they can be removed). */
 kv_status compact_run(const struct compact_run *run, struct iter *input, struct compact_result *ret,

@@ -304,11 +304,10 @@ static kv_status install_result(struct job *job, const struct compact_result *re
 		status = replace_inputs(job, tables, made, err);
 	else
 		kv_error_set(err, status, "out of memory for a compaction");
-	for (size_t i = 0; i < made; i++) {
-		if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
-			engine_drop_table(job->engine, tables[i]);
+	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
+		compact_result_remove(result, &job->engine->dir);
+	for (size_t i = 0; i < made; i++)
 		table_unref(tables[i]);
-	}
 	free(tables);
 	return status;
 }

@@ -146,14 +146,6 @@ struct engine *engine_close(struct engine *engine)
 	return NULL;
 }
 
-void engine_drop_table(struct engine *engine, struct table *table)
-{
-	if (!table)
-		return;
-	table_set_obsolete(table);
-	background_kick_flush(engine); /* it removes the file once the last reference is gone */
-}
-
 void engine_retune(struct engine *engine, uint32_t flush_interval_s, uint32_t compaction_threshold)
 {
 	atomic_store(&engine->flush_interval_s, flush_interval_s);

@@ -130,9 +130,6 @@ static inline void count_up(_Atomic uint64_t *counter, uint64_t by)
 /* Sequences of open snapshots, ascending, malloc'ed. Any thread. */
 kv_status engine_list_snapshots(struct engine *engine, uint64_t **ret, size_t *ret_count);
 
-/* Closes and removes a table that was written but could not be made live; NULL is allowed. */
-void engine_drop_table(struct engine *engine, struct table *table);
-
 /* ---- commit.c ---- */
 kv_status commit_init(struct engine *engine);
 kv_status commit_start(struct engine *engine, struct kv_error *err); /* its thread */

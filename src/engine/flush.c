@@ -65,8 +65,6 @@ static kv_status publish(struct engine *engine, struct memtable *memtable,
 		edit.added_count = 1;
 	}
 	status = catalog_apply(&engine->catalog, &edit, err);
-	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
-		engine_drop_table(engine, table);
 	table_unref(table);
 	return status;
 }
@@ -79,6 +77,8 @@ static kv_status flush_memtable(struct engine *engine, struct memtable *memtable
 
 	if (status == KV_OK)
 		status = publish(engine, memtable, &result, err);
+	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
+		compact_result_remove(&result, &engine->dir);
 	if (status == KV_OK) {
 		count_up(&engine->counters.flushes, 1);
 		count_up(&engine->counters.flush_bytes_written, result.bytes_written);

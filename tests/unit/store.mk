@@ -9,6 +9,7 @@ TESTS += tests/unit/test_commit
 tests_unit_test_commit_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_flush
 TESTS += tests/unit/test_flush
+tests_unit_test_flush_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_compaction
 TESTS += tests/unit/test_compaction
 check_PROGRAMS += tests/unit/test_engine

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The flush thread: by size, by age, on a disk that is full or broken; and that what it replaced goes away. */
 #include "base/clock.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 #include "support/small_store.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 static struct small_store small;
@@ -191,12 +193,46 @@ START_TEST(a_flush_is_durable_in_the_right_order)
 }
 END_TEST
 
+static bool everything_is_flushed(void)
+{
+	return stats().memtable_entries == 0;
+}
+
+/* When the table is written and its name is synced, the next allocation is for bringing it to life. */
+static void fail_after_table(void *arg, enum fault_op op, const char *name)
+{
+	static _Thread_local bool written;
+	_Atomic bool *armed = arg;
+
+	if (op == FAULT_FDATASYNC && strstr(name, ".sst"))
+		written = true;
+	else if (op == FAULT_FSYNC && written && atomic_exchange(armed, false))
+		fault_alloc_fail(1, false);
+}
+
+/* It is tried again each second: a table left behind each time would soon fill the disk. */
+START_TEST(a_flush_that_runs_out_of_memory_leaves_no_table_behind)
+{
+	_Atomic bool armed = true;
+
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	fault_fs_hook(small.disk.fault, fail_after_table, &armed);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	ck_assert_uint_eq(fault_alloc_failed(), 1);
+	ck_assert(eventually(everything_is_flushed));
+	ck_assert(eventually(tables_on_disk_are_live));
+	small_expect(&small, "a", "1");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flush");
 	TCase *tcase = tcase_create("flush");
 
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 40);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_memtable_is_flushed_when_it_is_old);
 	tcase_add_test(tcase, the_interval_may_change_while_it_runs);
@@ -205,6 +241,7 @@ int main(void)
 	tcase_add_test(tcase, a_full_disk_at_every_step_of_a_flush_is_survived);
 	tcase_add_test(tcase, an_io_error_stops_writes_and_loses_nothing);
 	tcase_add_test(tcase, a_flush_is_durable_in_the_right_order);
+	tcase_add_test(tcase, a_flush_that_runs_out_of_memory_leaves_no_table_behind);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }
