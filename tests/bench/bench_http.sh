@@ -151,16 +151,20 @@ measure() {
 		"$(awk -v t=$((after - before)) '/ requests in / { printf("%.1f", t * 10000 / $1) }' <<<"$out")"
 }
 
+# median: of the numbers on standard input.
 median() {
-	sort -g "$base/$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+	sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
 }
 
-# ratio NAME NAME TARGET TEXT
+# ratio NAME NAME TARGET TEXT: the median over the rounds of the ratio within a round, so that a load that comes and goes weighs
+# on both alike.
 ratio() {
 	[ -s "$base/$1" ] && [ -s "$base/$2" ] || return
-	awk -v a="$(median "$1")" -v b="$(median "$2")" -v t="$3" -v text="$4" 'BEGIN {
-		printf("%-45s %.2f  (to reach: %s %s)  %s\n", text, a / b, t == 1 ? "above" : "at least", t,
-			(a / b >= t ? "reached" : "MISSED")) }'
+	paste "$base/$1" "$base/$2" | awk '{ print $1 / $2 }' | sort -g >"$base/ratios"
+	awk -v r="$(median <"$base/ratios")" -v least="$(head -n 1 "$base/ratios")" -v most="$(tail -n 1 "$base/ratios")" \
+		-v t="$3" -v text="$4" 'BEGIN {
+		printf("%-45s %.2f  (%.2f to %.2f; to reach: %s %s)  %s\n", text, r, least, most,
+			t == 1 ? "above" : "at least", t, (r >= t ? "reached" : "MISSED")) }'
 }
 
 describe() {
@@ -189,7 +193,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 echo "---- medians (least to most) of $rounds rounds, requests/s"
 for name in bare_set kvstored_set webdis_set bare_get kvstored_get webdis_get; do
-	[ -s "$base/$name" ] && printf '%-14s %10.0f  (%.0f to %.0f)\n' "$name" "$(median "$name")" \
+	[ -s "$base/$name" ] && printf '%-14s %10.0f  (%.0f to %.0f)\n' "$name" "$(median <"$base/$name")" \
 		"$(sort -g "$base/$name" | head -n 1)" "$(sort -g "$base/$name" | tail -n 1)"
 done
 ratio kvstored_set bare_set 0.5 "durable SET / bare SET"
