@@ -1,176 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The write path. Writes queue up; whoever leads takes what is queued as one group, decides conditions, appends the
- * group to the WAL, syncs, applies it to the memtable, publishes the sequence, and calls each `done`.
+ * The write path: the queue. Writes queue up; whoever leads takes what is queued as one group, commits it
+ * (commit_group.c), and calls each `done`.
  *
  * Who leads: the commit thread for submitted writes; for a waiting write the caller itself when nobody leads and nothing is
  * queued, so that a lone thread pays no hand-over. `leading` is the right to touch WAL and memtable; it
  * passes from thread to thread under commit.mu.
  *
- * Durable before visible: the memtable is written after the sync, so no reader ever sees what a crash can take
- * back. The memory for it is taken before the append, so that nothing can fail in between.
+ * Where a sync takes long, two sets of clients would take turns, each waiting for the other's sync. So the thread waits for the
+ * clients of the last group to come back, at most for half of what a sync takes; on a fast disk it does not wait.
  */
+#define _GNU_SOURCE
 #include "base/clock.h"
-#include "engine/decide.h"
 #include "engine/engine_internal.h"
+#include "engine/overlay.h"
 
-#include <assert.h>
 #include <semaphore.h>
 #include <stdlib.h>
 
 enum {
 	GROUP_BYTES_MAX = 8 << 20, /* a group is closed at this size, but takes at least one write */
+	GATHER_SYNC_US = 400,      /* a sync that is faster than this is not worth waiting */
+	GATHER_MAX_US = 5000,
 };
 #define QUEUE_BYTES_MAX (UINT64_C(1) << 32) /* above: KV_BUSY */
 
 static uint64_t write_bytes(const struct engine_write *write)
 {
 	return write->batch.operations.len;
-}
-
-/* ---- a group: the leader only ---- */
-
-struct group {
-	struct engine_write *first; /* all, accepted or not */
-	uint32_t operations;        /* of the accepted ones, as all below */
-	uint64_t key_bytes, value_bytes, wal_bytes;
-	size_t pieces;
-	bool sync;
-};
-
-static bool wants_sync(const struct engine *engine, const struct engine_write *write)
-{
-	if (write->durability == ENGINE_DURABLE_DEFAULT)
-		return engine->options.sync_commits;
-	return write->durability == ENGINE_DURABLE_COMMIT;
-}
-
-static kv_status reserve_pieces(struct commit *commit, size_t count)
-{
-	struct slice *pieces;
-
-	if (count <= commit->pieces_capacity)
-		return KV_OK;
-	pieces = reallocarray(commit->pieces, count, sizeof *pieces);
-	if (!pieces)
-		return KV_NO_MEMORY;
-	commit->pieces = pieces;
-	commit->pieces_capacity = count;
-	return KV_OK;
-}
-
-/* Gives the write its sequences and its place in the group, or the status that it ends with. */
-static void accept(struct engine *engine, struct group *group, struct engine_write *write,
-	bool decide)
-{
-	struct commit *commit = &engine->commit;
-
-	write->first_sequence = commit->last_sequence + 1 + group->operations;
-	write->status = reserve_pieces(commit, group->pieces + 1);
-	if (write->status == KV_OK && decide)
-		write->status = decide_write(&engine->views, engine_visible(engine), clock_wall_ms(),
-			commit->overlay, write);
-	if (write->status != KV_OK)
-		return;
-	commit->pieces[group->pieces++] = buf_slice(&write->batch.operations);
-	group->operations += write->batch.count;
-	group->key_bytes += write->batch.key_bytes;
-	group->value_bytes += write->batch.value_bytes;
-	group->wal_bytes += write_bytes(write);
-	group->sync = group->sync || wants_sync(engine, write);
-}
-
-/* A condition that did not hold may have seen what another write of the group was to bring, so it is not the answer either; but of
- * this one it is known that nothing was written. */
-static void fail_group(struct group *group, kv_status status)
-{
-	for (struct engine_write *write = group->first; write; write = write->next) {
-		if (write->status == KV_OK)
-			write->status = status;
-		else if (write->status == KV_CONDITION)
-			write->status = status == KV_UNCERTAIN ? KV_IO : status;
-	}
-}
-
-/* What a failure of the WAL means for the store and for the group. */
-static kv_status wal_failed(struct engine *engine, const struct kv_error *err)
-{
-	if (err->status == KV_NO_MEMORY)
-		return KV_NO_MEMORY;
-	health_report(&engine->health, "the write-ahead log cannot be written", err);
-	background_kick_flush(engine); /* it looks for space from now on */
-	return err->status == KV_NO_SPACE ? KV_NO_SPACE : KV_UNCERTAIN;
-}
-
-static kv_status make_durable(struct engine *engine, const struct group *group)
-{
-	struct commit *commit = &engine->commit;
-	struct wal_group header = {
-		.first_sequence = commit->last_sequence + 1,
-		.count = group->operations,
-		.wall_us = clock_wall_us(),
-	};
-	struct kv_error err = { 0 };
-
-	if (wal_append(commit->wal, &header, commit->pieces, group->pieces, &err) != KV_OK)
-		return wal_failed(engine, &err);
-	if (group->sync && wal_sync(commit->wal, &err) != KV_OK)
-		return wal_failed(engine, &err);
-	return KV_OK;
-}
-
-static void apply(struct engine *engine, const struct group *group)
-{
-	struct memtable *memtable = engine->commit.active;
-	bool was_empty = memtable_entries(memtable) == 0;
-	struct entry entry;
-
-	for (struct engine_write *write = group->first; write; write = write->next) {
-		struct reader reader = reader_of(buf_slice(&write->batch.operations));
-		kv_status status;
-
-		if (write->status != KV_OK)
-			continue;
-		for (uint32_t i = 0; i < write->batch.count; i++) {
-			status = batch_next(&reader, &entry);
-			assert(status == KV_OK); /* batch.c made it */
-			entry.sequence = write->first_sequence + i;
-			status = memtable_add(memtable, &entry);
-			assert(status == KV_OK); /* memory was reserved */
-			(void)status;
-		}
-	}
-	engine->commit.last_sequence += group->operations;
-	atomic_store_explicit(&engine->catalog.visible_sequence, engine->commit.last_sequence,
-		memory_order_release);
-	if (was_empty)
-		background_kick_flush(engine); /* flush_interval counts from the first write */
-}
-
-static void count_group(struct engine *engine, const struct group *group)
-{
-	struct engine_counters *counters = &engine->counters;
-
-	count_up(&counters->commits, group->pieces);
-	count_up(&counters->commit_groups, 1);
-	count_up(&counters->commit_syncs, group->sync);
-	count_up(&counters->user_bytes_written, group->key_bytes + group->value_bytes);
-	count_up(&counters->wal_bytes_written, group->wal_bytes + WAL_GROUP_HEADER_BYTES);
-}
-
-static void commit_group(struct engine *engine, struct group *group)
-{
-	kv_status status = memtable_reserve(engine->commit.active, group->operations,
-		group->key_bytes, group->value_bytes);
-
-	if (status == KV_OK)
-		status = make_durable(engine, group);
-	if (status != KV_OK) {
-		fail_group(group, status);
-		return;
-	}
-	apply(engine, group);
-	count_group(engine, group);
 }
 
 static void deliver(struct engine_write *list)
@@ -184,33 +41,6 @@ static void deliver(struct engine_write *list)
 	}
 }
 
-static uint64_t list_bytes(const struct engine_write *list)
-{
-	uint64_t bytes = 0;
-
-	for (; list; list = list->next)
-		bytes += write_bytes(list);
-	return bytes;
-}
-
-/* Commits the list, whose writes then have their status. */
-static void lead(struct engine *engine, struct engine_write *list)
-{
-	struct group group = { .first = list };
-	bool decide = decide_is_needed(list);
-	kv_status status = rotate_make_room(engine, list_bytes(list));
-
-	for (struct engine_write *write = list; write; write = write->next) {
-		write->status = status;
-		if (status == KV_OK)
-			accept(engine, &group, write, decide);
-	}
-	if (group.operations > 0)
-		commit_group(engine, &group);
-	if (decide)
-		overlay_clear(engine->commit.overlay);
-}
-
 /* ---- the queue ---- */
 
 static void enqueue_locked(struct commit *commit, struct engine_write *write)
@@ -219,6 +49,7 @@ static void enqueue_locked(struct commit *commit, struct engine_write *write)
 	*commit->tail = write;
 	commit->tail = &write->next;
 	commit->queued_bytes += write_bytes(write);
+	commit->queued++;
 }
 
 static struct engine_write *dequeue_group_locked(struct commit *commit)
@@ -229,9 +60,11 @@ static struct engine_write *dequeue_group_locked(struct commit *commit)
 	if (!first)
 		return NULL;
 	bytes = write_bytes(first);
+	commit->queued--;
 	while (last->next && bytes + write_bytes(last->next) <= GROUP_BYTES_MAX) {
 		last = last->next;
 		bytes += write_bytes(last);
+		commit->queued--;
 	}
 	commit->head = last->next;
 	if (!commit->head)
@@ -241,16 +74,22 @@ static struct engine_write *dequeue_group_locked(struct commit *commit)
 	return first;
 }
 
+static bool must_work_locked(const struct commit *commit)
+{
+	return commit->head || commit->rotate_wanted || commit->stop;
+}
+
 static void wake_thread_locked(struct commit *commit)
 {
-	if (commit->sleeping && !commit->leading)
+	if (commit->sleeping && !commit->leading &&
+		(commit->queued >= commit->gather || commit->stop || commit->rotate_wanted))
 		pthread_cond_signal(&commit->wake);
 }
 
 static void end_leading_locked(struct commit *commit)
 {
 	commit->leading = false;
-	if (commit->head || commit->rotate_wanted || commit->stop)
+	if (must_work_locked(commit))
 		wake_thread_locked(commit);
 	if (!commit->head)
 		pthread_cond_broadcast(&commit->idle);
@@ -320,7 +159,7 @@ kv_status engine_write(struct engine *engine, struct engine_write *write)
 	pthread_mutex_unlock(&commit->mu);
 
 	write->next = NULL;
-	lead(engine, write);
+	commit_group(engine, write);
 
 	pthread_mutex_lock(&commit->mu);
 	end_leading_locked(commit);
@@ -330,10 +169,43 @@ kv_status engine_write(struct engine *engine, struct engine_write *write)
 
 /* ---- the thread ---- */
 
+/* How many writes to expect next: those that are queued already, and the clients of this group, if they come back. */
+static size_t expect_back(struct commit *commit, const struct engine_write *list)
+{
+	size_t expected = 0;
+
+	for (; list; list = list->next)
+		expected++;
+	pthread_mutex_lock(&commit->mu);
+	expected += commit->queued;
+	pthread_mutex_unlock(&commit->mu);
+	return expected;
+}
+
+/* Waits for `expected` writes in the queue, as long as it pays. mu is held. */
+static void gather_locked(struct commit *commit, size_t expected)
+{
+	uint64_t wait_us = commit->sync_us / 2;
+	uint64_t deadline_us;
+	struct timespec deadline;
+
+	if (commit->sync_us < GATHER_SYNC_US || !commit->head)
+		return;
+	deadline_us = clock_monotonic_us() + (wait_us < GATHER_MAX_US ? wait_us : GATHER_MAX_US);
+	deadline.tv_sec = (time_t)(deadline_us / 1000000);
+	deadline.tv_nsec = (long)(deadline_us % 1000000) * 1000;
+	commit->gather = expected;
+	while (commit->queued < expected && !commit->rotate_wanted && !commit->stop && !commit->closed &&
+		pthread_cond_clockwait(&commit->wake, &commit->mu, CLOCK_MONOTONIC, &deadline) == 0)
+		;
+	commit->gather = 0;
+}
+
 static void *commit_thread(void *arg)
 {
 	struct engine *engine = arg;
 	struct commit *commit = &engine->commit;
+	size_t expected = 0;
 
 	pthread_mutex_lock(&commit->mu);
 	for (;;) {
@@ -341,9 +213,12 @@ static void *commit_thread(void *arg)
 		bool rotate;
 
 		commit->sleeping = true;
-		while (commit->leading ||
-			(!commit->head && !commit->rotate_wanted && !commit->stop))
-			pthread_cond_wait(&commit->wake, &commit->mu);
+		do {
+			while (commit->leading || !must_work_locked(commit))
+				pthread_cond_wait(&commit->wake, &commit->mu);
+			gather_locked(commit, expected);
+			expected = 0;
+		} while (commit->leading || !must_work_locked(commit));
 		commit->sleeping = false;
 		if (commit->stop && !commit->head)
 			break;
@@ -356,7 +231,8 @@ static void *commit_thread(void *arg)
 		if (rotate)
 			rotate_now(engine); /* who wants it waits for progress, and asks again */
 		if (list) {
-			lead(engine, list);
+			commit_group(engine, list);
+			expected = expect_back(commit, list);
 			deliver(list);
 		}
 

@@ -34,6 +34,8 @@ struct commit {
 	struct engine_write *head; /* guarded by mu, as all up to the next blank line */
 	struct engine_write **tail;
 	uint64_t queued_bytes;
+	size_t queued;             /* writes */
+	size_t gather;             /* the commit thread waits for so many; 0: for any */
 	bool leading;              /* somebody commits a group */
 	bool sleeping;             /* the commit thread waits on `wake` */
 	bool rotate_wanted;
@@ -43,6 +45,7 @@ struct commit {
 	struct wal_writer *wal;    /* the leader only */
 	struct memtable *active;   /* the leader only; a reference: the view that holds it may be replaced */
 	uint64_t last_sequence;    /* the leader only */
+	uint64_t sync_us;          /* the leader, or mu while nobody leads: what a sync takes, smoothed */
 	struct slice *pieces;      /* the leader only, as the next */
 	size_t pieces_capacity;
 	struct overlay *overlay;
@@ -139,6 +142,10 @@ void commit_stop(struct engine *engine); /* joins the thread */
 void commit_destroy(struct engine *engine);
 /* Freezes the active memtable as soon as nobody commits; no wait. Any thread. */
 void commit_want_rotation(struct engine *engine);
+
+/* ---- commit_group.c: the leader of the commit only ---- */
+/* Commits the list as one group; then each write has its status. Calls no `done`. */
+void commit_group(struct engine *engine, struct engine_write *list);
 
 /* ---- rotate.c: the leader of the commit only ---- */
 /* Makes room for `bytes` more: freezes a full memtable, delays by the compaction debt, waits (bounded) where there are too
