@@ -41,6 +41,8 @@ kv_status kv_status_from_errno(int errnum)
 	case EFBIG:
 		return KV_NO_SPACE;
 	case ENOMEM:
+	case EMFILE:
+	case ENFILE:
 		return KV_NO_MEMORY;
 	default:
 		return KV_IO;

@@ -45,7 +45,7 @@ struct kv_error {
 /* Constant text of a status, e.g. "damaged data". Never NULL, also for values out of range. */
 const char *kv_status_text(kv_status status);
 
-/* KV_NO_SPACE for ENOSPC, EDQUOT and EFBIG; KV_NO_MEMORY for ENOMEM; else KV_IO. */
+/* KV_NO_SPACE for ENOSPC, EDQUOT and EFBIG; KV_NO_MEMORY for ENOMEM, EMFILE and ENFILE (all pass by themselves); else KV_IO. */
 kv_status kv_status_from_errno(int errnum);
 
 /* The setters fill `err` (NULL is allowed), cut over-long texts, and return `status`, so that one can

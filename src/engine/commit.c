@@ -228,8 +228,9 @@ static void *commit_thread(void *arg)
 		commit->rotate_wanted = false;
 		pthread_mutex_unlock(&commit->mu);
 
-		if (rotate)
-			rotate_now(engine); /* who wants it waits for progress, and asks again */
+		/* who wants it waits for progress, and asks again */
+		if (rotate && rotate_now(engine) == KV_NO_MEMORY)
+			count_up(&engine->background.failures, 1);
 		if (list) {
 			commit_group(engine, list);
 			expected = expect_back(commit, list);

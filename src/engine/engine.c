@@ -13,7 +13,10 @@
 
 #include <stdlib.h>
 
-enum { SEGMENT_BYTES_MIN = 64 * 1024 };
+enum {
+	SEGMENT_BYTES_MIN = 64 * 1024,
+	FLUSH_FAILURES_MAX = 8, /* about one a second */
+};
 
 static kv_status out_of_memory(struct kv_error *err)
 {
@@ -189,9 +192,11 @@ static kv_status flush_failure(struct engine *engine, struct kv_error *err)
 	}
 }
 
+/* Gives up after some failures that are tried again: a stop must not wait for memory or descriptors that never come. */
 kv_status engine_flush(struct engine *engine, struct kv_error *err)
 {
 	struct memtable *target = newest_memtable(engine);
+	uint64_t failures = atomic_load(&engine->background.failures);
 	kv_status status = KV_OK;
 
 	while (target && status == KV_OK) {
@@ -201,6 +206,10 @@ kv_status engine_flush(struct engine *engine, struct kv_error *err)
 		if (state == MEMTABLE_FLUSHED)
 			break;
 		status = flush_failure(engine, err);
+		if (status == KV_OK &&
+			atomic_load(&engine->background.failures) - failures >= FLUSH_FAILURES_MAX)
+			status = kv_error_set(err, KV_NO_MEMORY,
+				"memory cannot be flushed for want of memory or descriptors");
 		if (status != KV_OK)
 			break;
 		if (state == MEMTABLE_ACTIVE)

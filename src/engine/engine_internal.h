@@ -75,6 +75,7 @@ struct background {
 	unsigned running;            /* compactions; their inputs are marked as busy */
 	struct buf cursors[MANIFEST_LEVELS];
 
+	_Atomic uint64_t failures;   /* rounds of the flush thread, and rotations asked for, that failed */
 	_Atomic bool damaged;        /* some tables stay busy, because one of them cannot be read */
 };
 
@@ -151,7 +152,7 @@ void commit_group(struct engine *engine, struct engine_write *list);
 /* Makes room for `bytes` more: freezes a full memtable, delays by the compaction debt, waits (bounded) where there are too
  * many frozen ones. KV_BUSY when that takes too long, KV_IO after a failure. */
 kv_status rotate_make_room(struct engine *engine, uint64_t bytes);
-/* Freezes the active memtable if it holds anything. KV_BUSY: no WAL segment made ahead yet. */
+/* Freezes the active memtable if it holds anything. KV_BUSY: no WAL segment made ahead yet. KV_NO_MEMORY: may be tried again. */
 kv_status rotate_now(struct engine *engine);
 /* Is level 0 so long that writes wait? Any thread. */
 bool rotate_is_stalled(struct engine *engine);

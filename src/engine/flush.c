@@ -194,6 +194,8 @@ static uint64_t work(struct engine *engine, bool *ret_failed)
 	next = flush_by_age(engine);
 	background_progress(engine);
 	*ret_failed = spare != KV_OK || flushed != KV_OK;
+	if (*ret_failed)
+		count_up(&engine->background.failures, 1);
 	if (*ret_failed || health_get(&engine->health) == HEALTH_DISK_FULL)
 		return clock_monotonic_us() + RETRY_US;
 	return next;

@@ -37,8 +37,12 @@ static kv_status switch_to(struct engine *engine, struct memtable *fresh, uint64
 	header.prev_number = wal_writer_number(old);
 	header.prev_end = wal_writer_end(old);
 	header.first_sequence = commit->last_sequence + 1;
-	if (wal_writer_open(&engine->dir, &engine->id, &header, &next, &err) != KV_OK)
+	status = wal_writer_open(&engine->dir, &engine->id, &header, &next, &err);
+	if (status == KV_NO_MEMORY)
+		return status; /* nothing has begun */
+	if (status != KV_OK)
 		return fail(engine, &err);
+	catalog_take_spare(&engine->catalog);
 	status = catalog_rotate(&engine->catalog, fresh);
 	if (status != KV_OK) {
 		wal_writer_close(next);
@@ -68,7 +72,6 @@ kv_status rotate_now(struct engine *engine)
 	fresh = memtable_new(number);
 	if (!fresh)
 		return KV_NO_MEMORY;
-	catalog_take_spare(&engine->catalog);
 	status = switch_to(engine, fresh, number);
 	memtable_unref(fresh); /* the view has its own reference */
 	return status;

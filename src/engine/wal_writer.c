@@ -144,8 +144,14 @@ kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
 		goto out;
 	}
 	status = check_unused(w, err);
-	if (status == KV_OK)
-		status = write_header(w, *header, err);
+	if (status != KV_OK)
+		goto out;
+	status = write_header(w, *header, err);
+	if (status == KV_NO_MEMORY) { /* the header may be there, in part */
+		status = KV_IO;
+		if (err)
+			err->status = KV_IO;
+	}
 	if (status != KV_OK)
 		goto out;
 	*ret = w;

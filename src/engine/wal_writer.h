@@ -10,7 +10,7 @@ struct wal_writer;
 /* Starts the existing, unused segment file `header->number` (wal_make_segment,
  * wal_recycle_segment): writes the header (`blocks` is filled in from the file's size) and syncs
  * it, so that no group can be durable without it. KV_INVALID: the file belongs to something
- * else, or a group has been written to it. */
+ * else, or a group has been written to it. KV_NO_MEMORY: nothing was written, may be tried again. */
 kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
 	const struct wal_header *header, struct wal_writer **ret, struct kv_error *err);
 

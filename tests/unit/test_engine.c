@@ -4,6 +4,7 @@
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static struct small_store small;
 static struct kv_error err;
@@ -75,6 +76,39 @@ START_TEST(a_failed_store_is_not_compacted)
 }
 END_TEST
 
+static void use_up_descriptors(const char *name_part)
+{
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = name_part,
+		.nth = 1, .from_then_on = true, .errnum = EMFILE });
+}
+
+START_TEST(used_up_descriptors_refuse_for_a_while_and_break_nothing)
+{
+	static const char *const names[] = { ".wal", ".sst", "MANIFEST" };
+	char key[32];
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		ck_assert_int_eq(small_put(&small, names[i], "before"), KV_OK);
+		use_up_descriptors(names[i]);
+		ck_assert_int_eq(store_flush(small.store, &err), KV_NO_MEMORY);
+		for (unsigned k = 0; k < 5; k++) { /* there is room in the memtable */
+			snprintf(key, sizeof key, "%s%u", names[i], k);
+			ck_assert_int_eq(small_put(&small, key, "during"), KV_OK);
+		}
+		ck_assert_int_eq(state(), STORE_HEALTHY);
+		fault_fs_heal(small.disk.fault);
+		ck_assert_int_eq(store_flush(small.store, &err), KV_OK);
+	}
+	small_store_crash(&small);
+	small_store_open(&small);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		small_expect(&small, names[i], "before");
+		snprintf(key, sizeof key, "%s%u", names[i], 4u);
+		small_expect(&small, key, "during");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("engine");
@@ -84,6 +118,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_failed_store_has_no_clean_end_and_keeps_its_log);
 	tcase_add_test(tcase, a_failed_store_is_not_compacted);
+	tcase_add_test(tcase, used_up_descriptors_refuse_for_a_while_and_break_nothing);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }

@@ -31,6 +31,8 @@ START_TEST(full_disks_and_full_memory_are_told_from_other_errors)
 	ck_assert_int_eq(kv_status_from_errno(EDQUOT), KV_NO_SPACE);
 	ck_assert_int_eq(kv_status_from_errno(EFBIG), KV_NO_SPACE);
 	ck_assert_int_eq(kv_status_from_errno(ENOMEM), KV_NO_MEMORY);
+	ck_assert_int_eq(kv_status_from_errno(EMFILE), KV_NO_MEMORY);
+	ck_assert_int_eq(kv_status_from_errno(ENFILE), KV_NO_MEMORY);
 	ck_assert_int_eq(kv_status_from_errno(EIO), KV_IO);
 	ck_assert_int_eq(kv_status_from_errno(ENOENT), KV_IO);
 }

@@ -196,14 +196,14 @@ START_TEST(a_table_that_cannot_be_opened_is_reported_each_time)
 	struct iter *iter;
 
 	fault_fs_fail_from(fault, FAULT_OPEN, 1, EMFILE);
-	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_IO);
+	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_NO_MEMORY);
 	ck_assert_int_eq(err.errnum, EMFILE);
-	ck_assert_int_eq(table_check(tables[0], &err), KV_IO);
+	ck_assert_int_eq(table_check(tables[0], &err), KV_NO_MEMORY);
 	iter = table_iter(tables[0], true);
 	ck_assert_ptr_nonnull(iter);
 	iter_seek_first(iter);
 	ck_assert(!iter->valid);
-	ck_assert_int_eq(iter_status(iter, &err), KV_IO);
+	ck_assert_int_eq(iter_status(iter, &err), KV_NO_MEMORY);
 	iter_close(iter);
 	fault_fs_heal(fault);
 	ck_assert_int_eq(get(tables[0], &model.entries[0], &err), KV_OK);
