@@ -146,6 +146,11 @@ kv_status daemonize_open_standard_files(struct kv_error *err)
 	return KV_OK;
 }
 
+void daemonize_close_others(void)
+{
+	closefrom(STDERR_FILENO + 1);
+}
+
 kv_status daemonize_start(struct kv_error *err)
 {
 	int pipe_fds[2];

@@ -12,6 +12,10 @@
  * messages would be written into it. Before anything else is opened. */
 kv_status daemonize_open_standard_files(struct kv_error *err);
 
+/* Closes what the caller has left open, standard files excepted: a pipe of his would wait for our end. Before anything else is
+ * opened. */
+void daemonize_close_others(void);
+
 /* Forks twice. Returns in the daemon only: a session of its own without a terminal, in /, with umask 077 and
  * stdin and stdout at /dev/null; stderr stays until daemonize_ready(). On failure it returns in the calling
  * process. Before any thread is made. */
