@@ -4,6 +4,7 @@
 #define KV_DAEMON_DAEMON_H
 
 #include "daemon/config.h"
+#include "daemon/limits.h"
 #include "daemon/options.h"
 #include "daemon/pidfile.h"
 #include "daemon/privileges.h"
@@ -18,6 +19,7 @@ struct daemon {
 	struct config_source source; /* of the configuration; its path is absolute and owned */
 	struct config config;
 	struct privileges privileges;
+	struct limits_share share; /* of descriptors */
 
 	bool log_is_open;      /* at the place that the configuration names */
 	bool log_is_stderr;

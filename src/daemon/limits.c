@@ -6,8 +6,13 @@
 #include <inttypes.h>
 #include <sys/resource.h>
 
-/* Tables, write-ahead log, directory, lock, log, epoll and event descriptors. */
-enum { OWN_DESCRIPTORS = 1024 };
+enum {
+	TABLES = 4096,      /* more are of no use */
+	TABLES_MIN = 4,
+	CONNECTIONS_MIN = 4,
+	OWN = 48,           /* logs, tables being written, lock, sockets, epoll and event descriptors */
+	FAREWELL_PART = 4,  /* every so many connections, one more is being refused (http/farewell.h) */
+};
 
 static bool try_limit(rlim_t soft, rlim_t hard)
 {
@@ -16,21 +21,51 @@ static bool try_limit(rlim_t soft, rlim_t hard)
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-kv_status limits_raise_descriptors(uint64_t connections, struct kv_error *err)
+static uint64_t with_farewells(uint64_t connections)
 {
-	rlim_t needed = (rlim_t)connections + OWN_DESCRIPTORS;
+	return connections + connections / FAREWELL_PART;
+}
+
+/* `descriptors` divided: three fifths for connections where not all can have theirs. */
+static struct limits_share divide(uint64_t descriptors, uint64_t connections)
+{
+	uint64_t rest = descriptors > OWN ? descriptors - OWN : 0;
+	struct limits_share share = { .connections = rest / 5 * 3, .tables = TABLES };
+
+	if (share.connections < CONNECTIONS_MIN)
+		share.connections = CONNECTIONS_MIN;
+	if (share.connections > connections || rest >= with_farewells(connections) + TABLES)
+		share.connections = connections;
+	rest -= rest > with_farewells(share.connections) ? with_farewells(share.connections) : rest;
+	if (rest < TABLES)
+		share.tables = rest > TABLES_MIN ? rest : TABLES_MIN;
+	return share;
+}
+
+static bool raise_to(rlim_t needed, struct rlimit *limit)
+{
+	if (limit->rlim_cur >= needed)
+		return true;
+	if (limit->rlim_max >= needed ? try_limit(needed, limit->rlim_max) : try_limit(needed, needed))
+		return true;
+	if (try_limit(limit->rlim_max, limit->rlim_max))
+		limit->rlim_cur = limit->rlim_max;
+	return false;
+}
+
+kv_status limits_raise_descriptors(uint64_t connections, struct limits_share *ret, struct kv_error *err)
+{
+	uint64_t needed = OWN + with_farewells(connections) + TABLES;
 	struct rlimit limit;
 
+	*ret = divide(needed, connections);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return kv_error_errno(err, errno, "", "cannot read the limit of open files");
-	if (limit.rlim_cur >= needed)
+	if (raise_to((rlim_t)needed, &limit))
 		return KV_OK;
-	if (limit.rlim_max >= needed && try_limit(needed, limit.rlim_max))
-		return KV_OK;
-	if (limit.rlim_max < needed && try_limit(needed, needed))
-		return KV_OK;
-	(void)try_limit(limit.rlim_max, limit.rlim_max);
+	*ret = divide(limit.rlim_cur, connections);
 	return kv_error_set(err, KV_INVALID,
-		"%" PRIu64 " open files are allowed, %" PRIu64 " are needed for %" PRIu64 " connections",
-		(uint64_t)limit.rlim_max, (uint64_t)needed, connections);
+		"%" PRIu64 " open files are allowed, %" PRIu64 " are wanted for %" PRIu64
+		" connections: there will be at most %" PRIu64 " connections and %" PRIu64 " open tables",
+		(uint64_t)limit.rlim_cur, needed, connections, ret->connections, ret->tables);
 }

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the process may use, set to what the configuration needs. */
+/* What the process may use, set to what the configuration needs, and divided when it is too little. */
 #ifndef KV_DAEMON_LIMITS_H
 #define KV_DAEMON_LIMITS_H
 
 #include "base/status.h"
 
-/* Raises RLIMIT_NOFILE so that `connections` clients find a descriptor each beside the tables and logs of the
- * store; the hard limit too, where we may. KV_INVALID with a text that tells what is allowed and what is needed
- * when that cannot be had: the daemon runs, but the last of its clients may be turned away. */
-kv_status limits_raise_descriptors(uint64_t connections, struct kv_error *err);
+/* How many descriptors there are for what. */
+struct limits_share {
+	uint64_t connections; /* at most what the configuration says */
+	uint64_t tables;      /* that the store keeps open */
+};
+
+/* Raises RLIMIT_NOFILE so that `connections` clients and the tables and logs of the store find a descriptor each; the hard
+ * limit too, where we may. KV_INVALID with a text that tells what is allowed and what is needed when that cannot be had: then
+ * *ret, which is set in any case, has less for each, so that clients never take what the store needs to go on. */
+kv_status limits_raise_descriptors(uint64_t connections, struct limits_share *ret, struct kv_error *err);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "daemon/daemonize.h"
-#include "daemon/limits.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
 
@@ -34,7 +33,8 @@ const char *start_format_error(const struct kv_error *err, char *buf, size_t siz
 
 static kv_status open_standard_files(struct daemon *daemon, struct kv_error *err)
 {
-	(void)daemon;
+	if (!daemon->options.foreground)
+		daemonize_close_others();
 	return daemonize_open_standard_files(err);
 }
 
@@ -123,7 +123,7 @@ static kv_status raise_limits(struct daemon *daemon, struct kv_error *err)
 	struct kv_error why;
 	char line[ERROR_LINE_MAX];
 
-	if (limits_raise_descriptors(daemon->config.connection_limit, &why) != KV_OK)
+	if (limits_raise_descriptors(daemon->config.connection_limit, &daemon->share, &why) != KV_OK)
 		log_warning("%s", start_format_error(&why, line, sizeof(line)));
 	return KV_OK;
 }
@@ -141,6 +141,7 @@ static kv_status bind_addresses(struct daemon *daemon, struct kv_error *err)
 
 	if (status != KV_OK)
 		return status;
+	options.connection_limit = (unsigned)daemon->share.connections;
 	options.request_stop = on_shutdown_request;
 	options.request_stop_arg = daemon->signals;
 	bound = server_bind(&options, &daemon->server, err);
@@ -197,6 +198,7 @@ static kv_status open_store(struct daemon *daemon, struct kv_error *err)
 
 	if (is_main_process(daemon))
 		notify_status("opening the store");
+	options.open_tables_max = (unsigned)daemon->share.tables;
 	options.event = on_store_event;
 	options.event_arg = daemon;
 	status = store_open(&options, &daemon->store, err);

@@ -30,19 +30,21 @@ struct lingering {
 };
 
 struct farewell {
-	int epoll_fd; /* constant */
+	int epoll_fd; /* constant, as max */
+	unsigned max;
 
 	pthread_mutex_t mu;
 	struct lingering list[LINGER_MAX]; /* guarded by mu; oldest first */
 	unsigned count;                    /* guarded by mu */
 };
 
-struct farewell *farewell_new(void)
+struct farewell *farewell_new(unsigned max)
 {
 	struct farewell *farewell = calloc(1, sizeof *farewell);
 
 	if (!farewell)
 		return NULL;
+	farewell->max = max < LINGER_MAX ? max : LINGER_MAX;
 	pthread_mutex_init(&farewell->mu, NULL);
 	farewell->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return farewell->epoll_fd >= 0 ? farewell : farewell_free(farewell);
@@ -67,7 +69,7 @@ void farewell_add(struct farewell *farewell, int fd)
 	bool added = false;
 
 	pthread_mutex_lock(&farewell->mu);
-	if (farewell->count < LINGER_MAX && epoll_ctl(farewell->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) {
+	if (farewell->count < farewell->max && epoll_ctl(farewell->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) {
 		farewell->list[farewell->count++] = (struct lingering){
 			.fd = fd,
 			.until_us = clock_monotonic_us() + LINGER_US,

@@ -11,7 +11,8 @@
 
 struct farewell;
 
-struct farewell *farewell_new(void); /* NULL: no memory or no descriptor */
+/* For at most `max` clients at a time, but never more than 64. NULL: no memory or no descriptor. */
+struct farewell *farewell_new(unsigned max);
 struct farewell *farewell_free(struct farewell *farewell); /* closes all; NULL is allowed; returns NULL */
 
 /* Takes over `fd`, which is closed at once when there are too many. Any thread. */

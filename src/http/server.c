@@ -222,7 +222,7 @@ static kv_status fill_service(struct server *server, struct store *store, struct
 	service->metrics = metrics_new();
 	service->replies = replies_new();
 	service->connections = connections_new(&limits);
-	service->farewell = farewell_new();
+	service->farewell = farewell_new(options->connection_limit / 4);
 	service->stopping = stopping_new(options->request_stop, options->request_stop_arg);
 	if (!service->metrics || !service->replies || !service->connections || !service->stopping ||
 		!service->farewell)

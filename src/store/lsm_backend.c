@@ -52,7 +52,7 @@ static kv_status lsm_open(const struct store_options *options, struct store **re
 		.memtable_bytes = options->memtable_bytes,
 		.table_bytes = table_bytes(options->memtable_bytes),
 		.block_cache_bytes = options->block_cache_bytes,
-		.open_tables_max = OPEN_TABLES_MAX,
+		.open_tables_max = options->open_tables_max ? options->open_tables_max : OPEN_TABLES_MAX,
 		.flush_interval_s = options->tunables.flush_interval_s,
 		.compaction_threshold = options->tunables.compaction_threshold,
 		.compaction_threads = options->compaction_threads ? options->compaction_threads : 1,

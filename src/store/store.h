@@ -58,6 +58,7 @@ struct store_options {
 	enum store_durability durability; /* COMMIT or OS */
 	enum store_compression compression;
 	unsigned compaction_threads; /* 0: 1 */
+	unsigned open_tables_max;    /* descriptors for tables; 0: 4096 */
 	/* Notable events (recovery, torn tail, damage, state changes), one plain line each. Called from
 	 * any thread, never under a lock that the store's functions take. May be NULL. */
 	void (*event)(void *arg, enum log_level level, const char *text);

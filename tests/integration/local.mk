@@ -2,6 +2,7 @@
 INTEGRATION_TESTS = \
 	tests/integration/config_errors.sh \
 	tests/integration/daemonize.sh \
+	tests/integration/descriptors.sh \
 	tests/integration/endpoints.sh \
 	tests/integration/drain.sh \
 	tests/integration/exit_codes.sh \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 static struct kv_error err;
+static struct limits_share share;
 
 static struct rlimit get(void)
 {
@@ -29,9 +30,9 @@ START_TEST(a_limit_that_is_high_enough_is_left_alone)
 {
 	struct rlimit before;
 
-	set(2000, 3000);
+	set(6000, 7000);
 	before = get();
-	ck_assert_int_eq(limits_raise_descriptors(500, &err), KV_OK);
+	ck_assert_int_eq(limits_raise_descriptors(500, &share, &err), KV_OK);
 	ck_assert_uint_eq(get().rlim_cur, before.rlim_cur);
 	ck_assert_uint_eq(get().rlim_max, before.rlim_max);
 }
@@ -39,10 +40,12 @@ END_TEST
 
 START_TEST(the_soft_limit_is_raised_to_what_is_needed)
 {
-	set(100, 3000);
-	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_OK);
-	ck_assert_uint_ge(get().rlim_cur, 1024 + 100);
-	ck_assert_uint_eq(get().rlim_max, 3000);
+	set(100, 6000);
+	ck_assert_int_eq(limits_raise_descriptors(1024, &share, &err), KV_OK);
+	ck_assert_uint_ge(get().rlim_cur, 1024 + 4096);
+	ck_assert_uint_eq(get().rlim_max, 6000);
+	ck_assert_uint_eq(share.connections, 1024);
+	ck_assert_uint_eq(share.tables, 4096);
 }
 END_TEST
 
@@ -53,8 +56,8 @@ START_TEST(who_may_raise_the_hard_limit_does)
 	set(100, 200);
 	if (setrlimit(RLIMIT_NOFILE, &more) != 0)
 		return; /* not even root may, in some containers */
-	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_OK);
-	ck_assert_uint_ge(get().rlim_cur, 1024 + 100);
+	ck_assert_int_eq(limits_raise_descriptors(1024, &share, &err), KV_OK);
+	ck_assert_uint_ge(get().rlim_cur, 1024 + 4096);
 }
 END_TEST
 
@@ -63,10 +66,33 @@ START_TEST(what_cannot_be_had_is_told_and_as_much_as_possible_taken)
 	set(100, 200);
 	if (geteuid() == 0)
 		ck_assert_int_eq(seteuid(65534), 0);
-	ck_assert_int_eq(limits_raise_descriptors(1024, &err), KV_INVALID);
+	ck_assert_int_eq(limits_raise_descriptors(1024, &share, &err), KV_INVALID);
 	ck_assert_ptr_nonnull(strstr(err.text, "200 open files are allowed"));
 	ck_assert_ptr_nonnull(strstr(err.text, "for 1024 connections"));
 	ck_assert_uint_eq(get().rlim_cur, 200);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+/* The store goes on when all clients that are let in are there: its own descriptors are not theirs. */
+START_TEST(what_there_is_is_divided_between_clients_and_store)
+{
+	static const rlim_t limits[] = { 64, 100, 256, 1000, 1024, 2000, 4000 };
+
+	if (geteuid() == 0)
+		ck_assert_int_eq(seteuid(65534), 0);
+	for (size_t i = sizeof limits / sizeof limits[0]; i-- > 0;) {
+		set(limits[i], limits[i]);
+		ck_assert_int_eq(limits_raise_descriptors(1024, &share, &err), KV_INVALID);
+		ck_assert_uint_ge(share.connections, 4);
+		ck_assert_uint_ge(share.tables, 4);
+		ck_assert_uint_le(share.connections, 1024);
+		ck_assert_uint_le(share.connections + share.tables + 40, limits[i]);
+		limits_raise_descriptors(5, &share, &err);
+		ck_assert_uint_ge(share.connections, 4);
+		ck_assert_uint_le(share.connections, 5);
+	}
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);
 }
@@ -81,6 +107,7 @@ int main(void)
 	tcase_add_test(tests, the_soft_limit_is_raised_to_what_is_needed);
 	tcase_add_test(tests, who_may_raise_the_hard_limit_does);
 	tcase_add_test(tests, what_cannot_be_had_is_told_and_as_much_as_possible_taken);
+	tcase_add_test(tests, what_there_is_is_divided_between_clients_and_store);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);
 }
