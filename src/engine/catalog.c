@@ -375,6 +375,22 @@ kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, stru
 	return status;
 }
 
+/* A segment that one huge batch has blown up gives its space back instead. */
+static bool is_worth_keeping(struct catalog *catalog, uint64_t number, uint64_t bytes)
+{
+	char name[FILENAME_MAX_BYTES];
+	struct file file;
+	uint64_t now = UINT64_MAX;
+
+	if (file_open(catalog->dir, filename_make(name, FILENAME_WAL, number), FILE_READ, &file,
+			NULL) != KV_OK)
+		return false;
+	if (file_size(&file, &now, NULL) != KV_OK)
+		now = UINT64_MAX;
+	file_close(&file);
+	return now / 2 <= bytes;
+}
+
 kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_error *err)
 {
 	uint64_t number = catalog_new_file_number(catalog);
@@ -386,6 +402,10 @@ kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_
 	catalog->wal_retired = 0;
 	pthread_mutex_unlock(&catalog->views->mu);
 
+	if (retired != 0 && !is_worth_keeping(catalog, retired, bytes)) {
+		unlink_wal(catalog, retired);
+		retired = 0;
+	}
 	if (retired != 0)
 		status = wal_recycle_segment(catalog->dir, retired, number, err);
 	else
