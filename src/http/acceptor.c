@@ -10,10 +10,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/worker.h"
 #include "http/farewell.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -33,13 +33,13 @@ enum {
 struct acceptor {
 	struct service *service;         /* constant */
 	const struct listen_set *listen; /* constant */
-	struct MHD_Daemon *daemon;       /* constant */
 	int wake_fd;                     /* constant */
 	pthread_t thread;                /* constant */
 
 	_Atomic(int) wish;               /* enum wish; written by the main thread */
 
 	/* acceptor thread */
+	unsigned turns; /* connections given to workers */
 	int spare_fd; /* -1: given up, to be had again */
 	bool told_descriptors; /* the lack of them was logged */
 };
@@ -67,8 +67,10 @@ static void hand_over(struct acceptor *acceptor, int fd, const struct sockaddr *
 	if (address->sa_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	atomic_fetch_add(&service->open_connections, 1);
-	if (MHD_add_connection(acceptor->daemon, fd, address, len) != MHD_YES)
-		atomic_fetch_sub(&service->open_connections, 1); /* it has closed the descriptor */
+	if (!worker_give(service->workers[acceptor->turns++ % service->worker_count], fd, address, len)) {
+		atomic_fetch_sub(&service->open_connections, 1);
+		refuse(acceptor, fd);
+	}
 }
 
 /* Descriptors have run out: tells one client so with the spare one. */
@@ -173,7 +175,7 @@ static struct acceptor *discard(struct acceptor *acceptor)
 }
 
 kv_status acceptor_start(struct service *service, const struct listen_set *listen,
-	struct MHD_Daemon *daemon, struct acceptor **ret, struct kv_error *err)
+	struct acceptor **ret, struct kv_error *err)
 {
 	struct acceptor *acceptor = calloc(1, sizeof *acceptor);
 	int errnum;
@@ -182,7 +184,6 @@ kv_status acceptor_start(struct service *service, const struct listen_set *liste
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory");
 	acceptor->service = service;
 	acceptor->listen = listen;
-	acceptor->daemon = daemon;
 	atomic_init(&acceptor->wish, WISH_ACCEPT);
 	acceptor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	acceptor->spare_fd = fcntl(acceptor->wake_fd, F_DUPFD_CLOEXEC, 0);

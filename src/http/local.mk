@@ -29,4 +29,5 @@ libkvhttp_a_SOURCES = \
 	src/http/service.h \
 	src/http/stopping.c src/http/stopping.h \
 	src/http/urlkey.c src/http/urlkey.h \
+	src/http/worker.c src/http/worker.h \
 	src/http/write.c src/http/write.h

@@ -3,9 +3,9 @@
  * The state machine of request.h. libmicrohttpd closes the connection when an answer is queued in the first call of the
  * handler, so only refusals that end the connection anyway are answered there; all others wait for the last call.
  *
- * Handing over to the store and back: the connection is suspended before the batch is submitted, so the callback may come at
- * any time, even before store_submit() returns. It leaves the status in `result` and resumes; the pool thread then
- * calls the handler again. Between the two the request belongs to the store's callback alone.
+ * Handing over to the store and back: `custody` says who has the batch. The store's callback may come at any time, even
+ * before store_submit() returns; it leaves the result and wakes the worker, whose next calls of the handler find it. When
+ * the connection is lost first, the callback inherits the request and frees it.
  */
 #define _GNU_SOURCE
 #include "http/request.h"
@@ -14,6 +14,7 @@
 #include "http/farewell.h"
 #include "http/judge.h"
 #include "http/reply.h"
+#include "http/worker.h"
 
 #include <stdlib.h>
 
@@ -23,16 +24,26 @@ enum {
 	BODY_RESERVE_MAX = 1024 * 1024, /* reserved on the word of a Content-Length */
 };
 
-struct request *request_new(struct service *service, int fd, enum guard_peer peer)
+struct request *request_new(struct service *service, struct worker *worker, int fd,
+	enum guard_peer peer)
 {
 	struct request *request = calloc(1, sizeof *request);
 
 	if (!request)
 		return NULL;
 	request->service = service;
-	atomic_init(&request->result, KV_OK);
+	request->worker = worker;
+	atomic_init(&request->custody, CUSTODY_OURS);
 	connections_add(service->connections, &request->connection, fd, peer);
 	return request;
+}
+
+static void destroy(struct request *request)
+{
+	store_batch_free(request->batch);
+	buf_free(&request->target);
+	buf_free(&request->body);
+	free(request);
 }
 
 struct request *request_free(struct request *request)
@@ -40,9 +51,9 @@ struct request *request_free(struct request *request)
 	if (!request)
 		return NULL;
 	connections_remove(request->service->connections, &request->connection);
-	buf_free(&request->target);
-	buf_free(&request->body);
-	free(request);
+	if (request->step != REQUEST_COMMITTING ||
+		atomic_exchange(&request->custody, CUSTODY_ORPHANED) == CUSTODY_DONE)
+		destroy(request);
 	return NULL;
 }
 
@@ -148,7 +159,16 @@ static void run(struct request *request)
 		request->route->handle(request);
 }
 
-enum MHD_Result request_access(struct request *request, const char *method, const char *version,
+/* The wait is over. */
+static void resume(struct request *request, kv_status status)
+{
+	worker_wait_ends(request->worker);
+	request->step = REQUEST_BODY;
+	request->go_on(request, status);
+}
+
+/* Without an answer so far: what there is to do. */
+static enum MHD_Result proceed(struct request *request, const char *method, const char *version,
 	const char *data, size_t *size)
 {
 	switch (request->step) {
@@ -163,13 +183,30 @@ enum MHD_Result request_access(struct request *request, const char *method, cons
 			return MHD_NO;
 		run(request);
 		break;
-	case REQUEST_WAITING:
-		request->go_on(request, atomic_load(&request->result));
+	case REQUEST_COMMITTING:
+		if (atomic_load(&request->custody) != CUSTODY_DONE)
+			return MHD_YES;
+		atomic_store_explicit(&request->custody, CUSTODY_OURS, memory_order_relaxed);
+		resume(request, request->result);
+		break;
+	case REQUEST_STOPPING:
+		if (!stopping_is_answered(request->service->stopping))
+			return MHD_YES;
+		resume(request, KV_OK);
 		break;
 	case REQUEST_ANSWERED:
 		break;
 	}
-	return request->answer_failed ? MHD_NO : MHD_YES;
+	worker_progress(request->worker);
+	return MHD_YES;
+}
+
+enum MHD_Result request_access(struct request *request, const char *method, const char *version,
+	const char *data, size_t *size)
+{
+	enum MHD_Result result = proceed(request, method, version, data, size);
+
+	return request->answer_failed ? MHD_NO : result;
 }
 
 void request_completed(struct request *request)
@@ -179,13 +216,17 @@ void request_completed(struct request *request)
 	if (request->status != 0)
 		metrics_record(service->metrics, request->route ? request->route->op : METRICS_OTHER,
 			request->status, clock_monotonic_us() - request->begun_us);
-	request->batch = store_batch_free(request->batch);
 	if (request->counted_bytes > 0)
 		atomic_fetch_sub(&service->inflight_bytes, request->counted_bytes);
 	request->counted_bytes = 0;
 	if (request->body.capacity > BODY_KEEP)
 		buf_free(&request->body);
-	request->step = REQUEST_NEW;
+	if (request->step == REQUEST_COMMITTING || request->step == REQUEST_STOPPING)
+		worker_wait_ends(request->worker); /* the connection was lost: request_free() comes next */
+	if (request->step != REQUEST_COMMITTING) {
+		request->batch = store_batch_free(request->batch);
+		request->step = REQUEST_NEW;
+	}
 	(void)connection_enter(&request->connection, CONNECTION_IDLE); /* a reaped one is closed soon */
 	connections_left(service->connections);
 }
@@ -229,40 +270,41 @@ bool request_query(struct request *request, struct urlkey_param *params, size_t 
 	return false;
 }
 
-static void suspend(struct request *request, enum connection_phase phase,
+static void begin_wait(struct request *request, enum request_step step,
 	void (*go_on)(struct request *, kv_status))
 {
-	request->step = REQUEST_WAITING;
+	request->step = step;
 	request->go_on = go_on;
-	(void)connection_enter(&request->connection, phase); /* there is no deadline in work */
-	MHD_suspend_connection(request->mhd);
+	worker_wait_begins(request->worker);
 }
 
-void request_resume(struct request *request, kv_status status)
-{
-	atomic_store(&request->result, status);
-	MHD_resume_connection(request->mhd);
-}
-
+/* The store's threads, or ours within store_submit(). */
 static void committed(struct store_batch *batch, kv_status status, void *arg)
 {
 	struct request *request = arg;
 	struct service *service = request->service;
+	struct worker *worker = request->worker;
 
 	(void)batch; /* still in request->batch */
-	request_resume(request, status);
-	atomic_fetch_sub(&service->commits, 1); /* the request may be gone already */
+	request->result = status;
+	if (atomic_exchange(&request->custody, CUSTODY_DONE) == CUSTODY_ORPHANED)
+		destroy(request);
+	/* from here on the request may be gone; server_stop() keeps the worker until `commits` is 0 */
+	worker_wake(worker);
+	atomic_fetch_sub(&service->commits, 1);
 }
 
 void request_commit(struct request *request, void (*go_on)(struct request *, kv_status))
 {
+	begin_wait(request, REQUEST_COMMITTING, go_on);
+	atomic_store(&request->custody, CUSTODY_STORE);
 	atomic_fetch_add(&request->service->commits, 1);
-	suspend(request, CONNECTION_WORKING, go_on);
 	store_submit(request->service->store, request->batch, committed, request);
 }
 
 void request_wait_for_end(struct request *request, void (*go_on)(struct request *, kv_status))
 {
-	suspend(request, CONNECTION_STOPPING, go_on);
-	stopping_join(request->service->stopping, request);
+	begin_wait(request, REQUEST_STOPPING, go_on);
+	(void)connection_enter(&request->connection, CONNECTION_STOPPING); /* there is no deadline in work */
+	stopping_join(request->service->stopping);
 }

@@ -3,11 +3,12 @@
  * One request at a time of one connection: what was parsed of it, its bounded body, and how far it is. A struct request lives as
  * long as its connection and is reused, so that a request allocates nothing but its answer.
  *
- * Life of a request (pool thread of the connection, all calls come from libmicrohttpd):
+ * Life of a request (its worker's thread, all calls come from libmicrohttpd):
  *   request_target    the request line is there: its raw target is copied
  *   request_access    1st call: header complete: judged; refusals that close the connection are answered here
  *                     then, for each piece of a body: kept or dropped
  *                     last call: the route's handler; it replies or commits
+ *                     while a commit is under way: nothing happens, as often as it is called
  *                     after a commit: the continuation; it replies
  *   request_completed the answer was sent or the connection is lost
  */
@@ -25,15 +26,17 @@
 enum request_step {
 	REQUEST_NEW,
 	REQUEST_BODY,      /* judged; reading what follows the header */
-	REQUEST_WAITING,   /* suspended: a commit or the end of the daemon */
+	REQUEST_COMMITTING, /* the batch is with the store */
+	REQUEST_STOPPING,   /* /shutdown: waits for the end of the daemon */
 	REQUEST_ANSWERED,
 };
 
 struct request {
 	struct connection connection;
 	struct service *service;   /* constant */
+	struct worker *worker;     /* constant */
 
-	/* all below: pool thread of the connection */
+	/* all below: worker's thread */
 	struct MHD_Connection *mhd;
 	enum request_step step;
 	uint64_t begun_us;
@@ -53,15 +56,23 @@ struct request {
 	unsigned status;           /* of the answer */
 	bool answer_failed;        /* nothing could be queued: the connection is to be closed */
 
-	/* of a commit; handed to the store by request_commit and back by the resumption */
-	struct store_batch *batch;
 	void (*go_on)(struct request *request, kv_status status);
-	_Atomic(kv_status) result;
-	struct request *next_stopping; /* guarded by the mutex of stopping */
+	struct store_batch *batch;      /* with the store while custody says so */
+	kv_status result;               /* of the commit; published by custody */
+	_Atomic(int) custody;           /* enum request_custody; worker's thread, store's callback */
+};
+
+/* Who has the batch, and who frees the request when its connection is lost during a commit. */
+enum request_custody {
+	CUSTODY_OURS,
+	CUSTODY_STORE,
+	CUSTODY_DONE,     /* the result is there */
+	CUSTODY_ORPHANED, /* the connection is gone: the callback frees the request */
 };
 
 /* The struct of a new connection, registered; NULL: no memory. */
-struct request *request_new(struct service *service, int fd, enum guard_peer peer);
+struct request *request_new(struct service *service, struct worker *worker, int fd,
+	enum guard_peer peer);
 /* The connection is gone. NULL is allowed; returns NULL. */
 struct request *request_free(struct request *request);
 
@@ -79,14 +90,11 @@ bool request_check_key(struct request *request, struct slice key);
 /* The query by urlkey_query(): false has answered. */
 bool request_query(struct request *request, struct urlkey_param *params, size_t count);
 
-/* Commits request->batch; `go_on` runs on the pool thread when the outcome is known, must reply, and finds the batch
- * still there. The handler must return at once after this call. */
+/* Commits request->batch; `go_on` runs on the worker's thread when the outcome is known, must reply, and finds the
+ * batch still there. The handler must return at once after this call. */
 void request_commit(struct request *request, void (*go_on)(struct request *, kv_status));
 
-/* Suspends the request until stopping_answer(); then `go_on` runs with KV_OK. */
+/* Waits for stopping_answer(); then `go_on` runs with KV_OK. */
 void request_wait_for_end(struct request *request, void (*go_on)(struct request *, kv_status));
-
-/* Any thread, once for each suspension. */
-void request_resume(struct request *request, kv_status status);
 
 #endif

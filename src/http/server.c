@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libmicrohttpd with one pool of threads for all addresses, and no listening socket of its own: the acceptor gives it connections. So
- * the threads do not multiply with the addresses, and draining needs nothing from the library (quiescing an epoll
- * pool is not safe in 0.9.75).
- *
- * The callbacks here only find the struct request of a connection; everything else is request.c's.
+ * A worker for each processor and one acceptor for all addresses: the threads do not multiply with the addresses, and draining needs
+ * nothing from libmicrohttpd.
  */
 #define _GNU_SOURCE
 #include "http/server.h"
@@ -15,23 +12,19 @@
 #include "http/farewell.h"
 #include "http/reply.h"
 #include "http/request.h"
+#include "http/worker.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	HEADER_BYTES_MAX = 32 * 1024, /* libmicrohttpd clears this much for every request: larger is slower */
-	STOP_WAIT_MS = 2000,          /* for answers under way when everything is closed */
-	LIMIT_SLACK = 64,             /* the acceptor keeps the limit, not libmicrohttpd */
-};
+enum { STOP_WAIT_MS = 2000 }; /* for answers under way when everything is closed */
 
 struct server {
 	struct server_options options; /* constant */
 	struct listen_set listen;      /* main thread; constant while there is an acceptor */
 	struct service service;
-	struct MHD_Daemon *mhd;        /* main thread */
+	bool started;                  /* main thread */
 	struct acceptor *acceptor;     /* main thread */
 };
 
@@ -82,74 +75,6 @@ uint16_t server_port(const struct server *server)
 	return server->listen.port;
 }
 
-/* ---- what libmicrohttpd calls ---- */
-
-static int descriptor_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info ? (int)info->connect_fd : -1;
-}
-
-static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_context,
-	enum MHD_ConnectionNotificationCode code)
-{
-	struct server *server = arg;
-	const union MHD_ConnectionInfo *info;
-
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-		*socket_context = request_new(&server->service, descriptor_of(mhd),
-			info ? guard_peer_of(info->client_addr) : GUARD_PEER_REMOTE);
-	} else {
-		*socket_context = request_free(*socket_context);
-		atomic_fetch_sub(&server->service.open_connections, 1);
-	}
-}
-
-/* The value becomes the request context of the following calls. */
-static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct request *request = info ? info->socket_context : NULL;
-
-	(void)arg;
-	if (request)
-		request_target(request, mhd, target ? target : "");
-	return request;
-}
-
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url,
-	const char *method, const char *version, const char *data, size_t *size, void **context)
-{
-	struct request *request = *context;
-
-	(void)arg;
-	(void)mhd;
-	(void)url;
-	return request ? request_access(request, method, version, data, size) : MHD_NO;
-}
-
-static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
-	enum MHD_RequestTerminationCode code)
-{
-	(void)arg;
-	(void)mhd;
-	(void)code;
-	if (*context)
-		request_completed(*context);
-}
-
-/* The raw target is decoded by urlkey, once; nothing else of it is used. */
-static size_t leave_escaped(void *arg, struct MHD_Connection *mhd, char *text)
-{
-	(void)arg;
-	(void)mhd;
-	return strlen(text);
-}
-
 /* An invariant of the library is broken. Its own handler writes to stderr, which a daemon does not have. */
 static void on_panic(void *arg, const char *file, unsigned line, const char *reason)
 {
@@ -167,37 +92,6 @@ static unsigned thread_count(const struct server_options *options)
 	if (options->threads > 0)
 		return options->threads;
 	return processors > 0 ? (unsigned)processors : 1;
-}
-
-/* Version 1 can be told to be strict: it then refuses what 0.9 lets through and judge.c has to find. */
-#if MHD_VERSION >= 0x01000000
-#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-#else
-#define STRICTNESS
-#endif
-
-static struct MHD_Daemon *start_pool(struct server *server)
-{
-	unsigned threads = thread_count(&server->options);
-	struct MHD_OptionItem pool[] = {
-		{ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-
-	if (threads == 1)
-		pool[0].option = MHD_OPTION_END; /* a pool of one is refused: no pool is one thread */
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-			MHD_USE_NO_LISTEN_SOCKET,
-		0, NULL, NULL, on_access, server,
-		MHD_OPTION_CONNECTION_LIMIT, server->options.connection_limit + LIMIT_SLACK,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-		STRICTNESS
-		MHD_OPTION_ARRAY, pool,
-		MHD_OPTION_END);
 }
 
 static kv_status fill_service(struct server *server, struct store *store, struct kv_error *err)
@@ -230,6 +124,19 @@ static kv_status fill_service(struct server *server, struct store *store, struct
 	return KV_OK;
 }
 
+static kv_status start_workers(struct service *service, struct kv_error *err)
+{
+	unsigned count = thread_count(service->options);
+	kv_status status = KV_OK;
+
+	service->workers = calloc(count, sizeof service->workers[0]);
+	if (!service->workers)
+		return no_memory(err);
+	for (; service->worker_count < count && status == KV_OK; service->worker_count += status == KV_OK)
+		status = worker_start(service, &service->workers[service->worker_count], err);
+	return status;
+}
+
 kv_status server_start(struct server *server, struct store *store, struct kv_error *err)
 {
 	kv_status status = fill_service(server, store, err);
@@ -237,11 +144,11 @@ kv_status server_start(struct server *server, struct store *store, struct kv_err
 	if (status != KV_OK)
 		return status;
 	MHD_set_panic_func(on_panic, NULL);
-	errno = 0;
-	server->mhd = start_pool(server);
-	if (!server->mhd)
-		return kv_error_errno(err, errno ? errno : ENOMEM, "", "cannot start the HTTP threads");
-	return acceptor_start(&server->service, &server->listen, server->mhd, &server->acceptor, err);
+	server->started = true;
+	status = start_workers(&server->service, err);
+	if (status != KV_OK)
+		return status;
+	return acceptor_start(&server->service, &server->listen, &server->acceptor, err);
 }
 
 unsigned server_drain(struct server *server, uint32_t timeout_ms, unsigned *ret_left)
@@ -261,20 +168,41 @@ unsigned server_drain(struct server *server, uint32_t timeout_ms, unsigned *ret_
 	return busy;
 }
 
+static void answer_shutdown(struct service *service, const char *text)
+{
+	stopping_answer(service->stopping, text);
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_wake(service->workers[i]);
+}
+
 void server_answer_shutdown(struct server *server, const char *text)
 {
 	if (server->service.stopping)
-		stopping_answer(server->service.stopping, text);
+		answer_shutdown(&server->service, text);
 }
 
-/* No batch may be with the store any more: libmicrohttpd ends the process when it is stopped with a suspended
- * connection. store_finish() has called every callback, so this is the tail of the last ones. */
-static void wait_for_commits(struct server *server)
+/* No callback of the store may come any more when the workers are freed. store_finish() has called all of them, so this is
+ * the tail of the last ones. */
+static void wait_for_commits(struct service *service)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
 
-	while (atomic_load(&server->service.commits) > 0)
+	while (atomic_load(&service->commits) > 0)
 		nanosleep(&pause, NULL);
+}
+
+static void stop_workers(struct service *service)
+{
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_end(service->workers[i]);
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_join(service->workers[i]);
+	wait_for_commits(service);
+	for (unsigned i = 0; i < service->worker_count; i++)
+		worker_free(service->workers[i]);
+	free(service->workers);
+	service->workers = NULL;
+	service->worker_count = 0;
 }
 
 struct server *server_stop(struct server *server)
@@ -284,20 +212,18 @@ struct server *server_stop(struct server *server)
 	if (!server)
 		return NULL;
 	service = &server->service;
-	if (server->mhd) {
+	if (server->started) {
 		atomic_store(&service->draining, true);
 		if (server->acceptor)
 			acceptor_close(server->acceptor);
-		stopping_answer(service->stopping, "kvstored stopped\n");
+		answer_shutdown(service, "kvstored stopped\n");
 		connections_watch(service->connections);
 		(void)connections_wait_idle(service->connections, true, STOP_WAIT_MS);
-		wait_for_commits(server);
 		server->acceptor = acceptor_stop(server->acceptor);
-		MHD_stop_daemon(server->mhd);
+		stop_workers(service);
 	}
 	listen_close(&server->listen, true);
 	service->connections = connections_free(service->connections);
-	service->farewell = farewell_free(service->farewell);
 	service->stopping = stopping_free(service->stopping);
 	service->replies = replies_free(service->replies);
 	service->metrics = metrics_free(service->metrics);

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 struct replies;
+struct worker;
 
 struct service {
 	/* constant while requests are served */
@@ -23,6 +24,8 @@ struct service {
 	struct connections *connections;
 	struct stopping *stopping;
 	struct farewell *farewell;
+	struct worker **workers;
+	unsigned worker_count;
 	uint64_t started_us; /* clock_monotonic_us */
 
 	atomic_bool draining;

@@ -1,24 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A list under a mutex; resumption happens outside of it. Whoever joins after the answer came is resumed at once.
- */
+/* The text is written once and then published by `answered`; nothing is ever taken back, so there is no lock. */
 #define _GNU_SOURCE
 #include "http/stopping.h"
 
-#include "http/request.h"
-
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct stopping {
 	void (*request_stop)(void *arg); /* constant */
 	void *request_stop_arg;          /* constant */
 
-	pthread_mutex_t mu;
-	struct request *waiting; /* guarded by mu */
-	bool requested;          /* guarded by mu */
-	bool answered;           /* guarded by mu; once true it stays, and text does not change */
-	char *text;              /* owned */
+	atomic_bool requested;
+	atomic_bool answered;
+	char *text; /* owned; main thread, constant once answered */
 };
 
 struct stopping *stopping_new(void (*request_stop)(void *arg), void *arg)
@@ -29,7 +23,6 @@ struct stopping *stopping_new(void (*request_stop)(void *arg), void *arg)
 		return NULL;
 	stopping->request_stop = request_stop;
 	stopping->request_stop_arg = arg;
-	pthread_mutex_init(&stopping->mu, NULL);
 	return stopping;
 }
 
@@ -37,49 +30,29 @@ struct stopping *stopping_free(struct stopping *stopping)
 {
 	if (!stopping)
 		return NULL;
-	pthread_mutex_destroy(&stopping->mu);
 	free(stopping->text);
 	free(stopping);
 	return NULL;
 }
 
-void stopping_join(struct stopping *stopping, struct request *request)
+void stopping_join(struct stopping *stopping)
 {
-	bool answered;
-	bool first;
-
-	pthread_mutex_lock(&stopping->mu);
-	answered = stopping->answered;
-	if (!answered) {
-		request->next_stopping = stopping->waiting;
-		stopping->waiting = request;
-	}
-	first = !stopping->requested && !answered;
-	stopping->requested = true;
-	pthread_mutex_unlock(&stopping->mu);
-	if (answered)
-		request_resume(request, KV_OK);
-	if (first && stopping->request_stop)
+	if (!atomic_exchange(&stopping->requested, true) && !stopping_is_answered(stopping) &&
+		stopping->request_stop)
 		stopping->request_stop(stopping->request_stop_arg);
 }
 
 void stopping_answer(struct stopping *stopping, const char *text)
 {
-	struct request *request;
+	if (stopping_is_answered(stopping))
+		return;
+	stopping->text = strdup(text);
+	atomic_store(&stopping->answered, true);
+}
 
-	pthread_mutex_lock(&stopping->mu);
-	if (!stopping->answered)
-		stopping->text = strdup(text);
-	stopping->answered = true;
-	request = stopping->waiting;
-	stopping->waiting = NULL;
-	pthread_mutex_unlock(&stopping->mu);
-	while (request) {
-		struct request *next = request->next_stopping;
-
-		request_resume(request, KV_OK);
-		request = next;
-	}
+bool stopping_is_answered(const struct stopping *stopping)
+{
+	return atomic_load(&stopping->answered);
 }
 
 struct slice stopping_text(const struct stopping *stopping)
