@@ -16,7 +16,7 @@ enum {
 	LIMIT_DEFAULT = 1000,
 	LIMIT_MAX = 10000,
 	PAGE_BYTES = 4 * 1024 * 1024, /* an item more than that still fits, alone */
-	PAGE_US = 100 * 1000,         /* a thread of the pool is busy for that long */
+	PAGE_US = 100 * 1000,         /* a worker is busy for that long */
 	CLOCK_EVERY = 32,             /* items between two looks at the clock */
 };
 

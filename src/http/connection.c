@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Phase and time lie in one atomic word, so that the reaper's decision is exact: it swaps the very word it judged for REAPED, and
- * the pool thread's next step then fails. Only these two write it.
+ * the worker's next step then fails. Only these two write it.
  *
  * The registry's mutex is taken when a connection comes or goes and by the reaper, never for a request. The reaper's send and
  * shutdown happen under it, against the rule, because it is what keeps the descriptor from being closed and given to
@@ -19,7 +19,7 @@
 enum {
 	PHASE_BITS = 3,
 	PHASE_MASK = (1 << PHASE_BITS) - 1,
-	ABANDONED_MS = 200, /* not earlier: most ends of streams are seen by the pool */
+	ABANDONED_MS = 200, /* not earlier: most ends of streams are seen by the worker */
 };
 
 struct connections {

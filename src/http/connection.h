@@ -31,8 +31,8 @@ struct connection {
 	int fd;               /* constant; open while in the registry */
 	enum guard_peer peer; /* constant */
 
-	atomic_uint_fast64_t state;       /* phase and since when; pool thread of the connection, reaper */
-	atomic_uint_fast64_t bytes;       /* of the body received or the answer to send; pool thread writes */
+	atomic_uint_fast64_t state;       /* phase and since when; worker, reaper */
+	atomic_uint_fast64_t bytes;       /* of the body received or the answer to send; worker writes */
 
 	struct connection *previous, *next; /* guarded by the registry's mutex */
 };
@@ -52,7 +52,7 @@ void connections_add(struct connections *connections, struct connection *connect
 /* Before the descriptor is closed. */
 void connections_remove(struct connections *connections, struct connection *connection);
 
-/* Pool thread of the connection. False: it was reaped, and must be closed without any effect. */
+/* Its worker's thread. False: it was reaped, and must be closed without any effect. */
 bool connection_enter(struct connection *connection, enum connection_phase phase);
 enum connection_phase connection_phase(const struct connection *connection);
 

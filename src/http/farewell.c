@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pool threads only add; only the acceptor thread reads and closes, so a descriptor cannot be given to somebody else while it is
+ * Workers only add; only the acceptor thread reads and closes, so a descriptor cannot be given to somebody else while it is
  * read from. It looks at a copy of the list: nothing is read under the mutex.
  */
 #define _GNU_SOURCE

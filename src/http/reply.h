@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Answers. Each of these queues exactly one for the request and fills in its status; pool thread of the connection only.
+ * Answers. Each of these queues exactly one for the request and fills in its status; its worker's thread only.
  * Answers that are always the same are made once.
  */
 #ifndef KV_HTTP_REPLY_H

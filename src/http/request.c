@@ -197,15 +197,22 @@ static enum MHD_Result proceed(struct request *request, const char *method, cons
 	case REQUEST_ANSWERED:
 		break;
 	}
-	worker_progress(request->worker);
 	return MHD_YES;
+}
+
+static bool is_waiting(const struct request *request)
+{
+	return request->step == REQUEST_COMMITTING || request->step == REQUEST_STOPPING;
 }
 
 enum MHD_Result request_access(struct request *request, const char *method, const char *version,
 	const char *data, size_t *size)
 {
+	bool was_waiting = is_waiting(request);
 	enum MHD_Result result = proceed(request, method, version, data, size);
 
+	if (!was_waiting || !is_waiting(request))
+		worker_progress(request->worker);
 	return request->answer_failed ? MHD_NO : result;
 }
 
@@ -221,7 +228,7 @@ void request_completed(struct request *request)
 	request->counted_bytes = 0;
 	if (request->body.capacity > BODY_KEEP)
 		buf_free(&request->body);
-	if (request->step == REQUEST_COMMITTING || request->step == REQUEST_STOPPING)
+	if (is_waiting(request))
 		worker_wait_ends(request->worker); /* the connection was lost: request_free() comes next */
 	if (request->step != REQUEST_COMMITTING) {
 		request->batch = store_batch_free(request->batch);

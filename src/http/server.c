@@ -223,6 +223,7 @@ struct server *server_stop(struct server *server)
 		stop_workers(service);
 	}
 	listen_close(&server->listen, true);
+	service->farewell = farewell_free(service->farewell);
 	service->connections = connections_free(service->connections);
 	service->stopping = stopping_free(service->stopping);
 	service->replies = replies_free(service->replies);

@@ -20,14 +20,14 @@ struct server_options {
 	uint16_t port;             /* for the IP addresses; 0: any free one (tests), see server_port() */
 	const char *const *allowed_hosts; /* names accepted in Host beside localhost and loopback literals */
 	size_t allowed_hosts_count;
-	unsigned threads;          /* of the pool; 0: processors */
+	unsigned threads;          /* workers; 0: processors */
 	unsigned connection_limit;
 	uint64_t max_value_bytes;
 	uint64_t inflight_bytes_max; /* bytes of request bodies in memory; above: 503 */
 	uint32_t header_timeout_ms;  /* total time for a request's header */
 	uint32_t idle_timeout_ms;
 	enum server_shutdown shutdown;
-	/* /shutdown was accepted: called once by a pool thread, must only wake the main thread. */
+	/* /shutdown was accepted: called once by a worker, must only wake the main thread. */
 	void (*request_stop)(void *arg);
 	void *request_stop_arg;
 };
@@ -43,7 +43,7 @@ struct server;
 kv_status server_bind(const struct server_options *options, struct server **ret,
 	struct kv_error *err);
 
-/* Starts the pool. `store` must outlive the server. Main thread. */
+/* Starts the threads. `store` must outlive the server. Main thread. */
 kv_status server_start(struct server *server, struct store *store, struct kv_error *err);
 
 /* The TCP port that is listened on; 0 when there are only Unix sockets. */

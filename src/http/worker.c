@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The loop is ours and not libmicrohttpd's, because of writes: a request whose commit is under way has no answer yet, and the library
- * offers two ways to wait. Suspending the connection costs two epoll_ctl, an eventfd write and a useless recv each
- * (25 microseconds of processor a durable SET in all). Not answering makes the library's own loop spin. In a
+ * offers two ways to wait. Suspending the connection costs two epoll_ctl, an eventfd write and a useless recv each. Not answering makes the library's own loop spin. In a
  * loop of our own, not answering is free: such a connection stays on the library's list of ready ones, whose handlers are called again
  * by each MHD_run, and we run it when a commit group is done, once for all of the group.
  *
