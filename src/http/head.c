@@ -108,6 +108,9 @@ void head_add(struct head *head, struct slice name, struct slice value)
 	field = find_field(name);
 	if (field < 0)
 		return;
+	/* libmicrohttpd 0.9 does not see "chunked" in "chunked " and would read until the end of the connection */
+	if (field == HEAD_TRANSFER_ENCODING && trim(value).len != value.len)
+		head->malformed = true;
 	head->repeated |= head->seen & 1u << field;
 	head->seen |= 1u << field;
 	head->value[field] = trim(value);

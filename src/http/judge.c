@@ -6,8 +6,6 @@
 #define _GNU_SOURCE
 #include "http/judge.h"
 
-enum { MHD_STRICT_VERSION = 0x01000000 };
-
 /*
  * libmicrohttpd 0.9 cuts the request line at spaces and passes C strings: a NUL inside, or more than one space, would
  * go unseen. The three parts lie one after the other in its buffer, so their addresses tell. Version 1 looks itself.

@@ -82,12 +82,30 @@ void request_target(struct request *request, struct MHD_Connection *mhd, const c
 	(void)connection_enter(&request->connection, CONNECTION_HEADER); /* a reaped one fails later */
 }
 
+/*
+ * libmicrohttpd 0.9 joins a line that begins with a blank to the name of the header before it, which then is another header:
+ * it would be hidden from us. Only blanks are between name and value of a header that was one line; their addresses tell.
+ */
+static bool is_one_line(const char *name, const char *value)
+{
+	const char *end = name + strlen(name) + 1;
+
+	if (MHD_VERSION >= MHD_STRICT_VERSION || !value)
+		return true;
+	if ((uintptr_t)value < (uintptr_t)end)
+		return false;
+	while ((uintptr_t)end < (uintptr_t)value && (*end == ' ' || *end == '\t'))
+		end++;
+	return (uintptr_t)end == (uintptr_t)value;
+}
+
 static enum MHD_Result add_header(void *arg, enum MHD_ValueKind kind, const char *name,
 	const char *value)
 {
 	struct request *request = arg;
 
 	(void)kind;
+	request->head.malformed |= !is_one_line(name, value);
 	head_add(&request->head, slice_of_string(name), slice_of_string(value ? value : ""));
 	return MHD_YES;
 }

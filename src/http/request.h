@@ -23,6 +23,9 @@
 
 #include <microhttpd.h>
 
+/* From this libmicrohttpd on, it looks itself for what request lines and headers may hide. */
+enum { MHD_STRICT_VERSION = 0x01000000 };
+
 enum request_step {
 	REQUEST_NEW,
 	REQUEST_BODY,      /* judged; reading what follows the header */
