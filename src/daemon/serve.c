@@ -9,6 +9,7 @@
 #include "daemon/start.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LINE_MAX_BYTES = 768 };
 
@@ -16,10 +17,12 @@ static void reopen_log(void)
 {
 	struct kv_error err = { 0 };
 	char line[LINE_MAX_BYTES];
+	mode_t mask = umask(027); /* as at the start: its group may read the log. The store's files ask for less themselves */
 
 	if (log_reopen(&err) != KV_OK)
 		log_error("cannot reopen the log file, the old one stays in use: %s",
 			start_format_error(&err, line, sizeof(line)));
+	umask(mask);
 }
 
 static kv_status apply(struct daemon *daemon, const struct config *loaded, struct kv_error *err)

@@ -53,5 +53,11 @@ rmdir "$LOG"
 kill -HUP "$PID"
 wait_for_log 0 'info: configuration reloaded' || fail "the log does not come back"
 expect_http 200 GET /healthz
+
+# The new file has the mode of the first one: its group may read it. (Of two signals the lower one is taken first.)
+mode=$(stat -c %a "$LOG.1")
+mv "$LOG" "$LOG.3"
+kill -HUP "$PID"
 stop_daemon
+expect_equal "$(stat -c %a "$LOG")" "$mode" "the mode of the new log file"
 tail -n 1 "$LOG" | grep -q 'kvstored stopped$' || fail "the last line is not in the new file"
