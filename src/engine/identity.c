@@ -220,6 +220,8 @@ kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error
 
 	if (status == KV_OK)
 		status = file_lock(&file, err);
+	if (status == KV_BUSY && err)
+		snprintf(err->text, sizeof err->text, "another process has the store open");
 	if (status == KV_OK)
 		*ret = file;
 	else

@@ -14,7 +14,7 @@ tests_bench_fake_server_LDADD = $(HTTP_TEST_LIBS)
 # requests a second over HTTP against bare libmicrohttpd and webdis over Redis
 EXTRA_PROGRAMS += tests/bench/preload
 tests_bench_preload_LDADD = tests/support/libsupport.a $(BASE_LIBS)
-EXTRA_DIST += tests/bench/bench_http.sh tests/bench/requests.lua
+EXTRA_DIST += tests/bench/plot_http.sh tests/bench/bench_http.sh tests/bench/requests.lua
 
 bench-http: all tests/bench/bare_mhd$(EXEEXT) tests/bench/preload$(EXEEXT)
 	$(AM_TESTS_ENVIRONMENT) bash $(srcdir)/tests/bench/bench_http.sh

@@ -493,6 +493,8 @@ START_TEST(a_second_opening_is_refused)
 	struct kv_error err;
 
 	ck_assert_int_eq(store_open(&options, &second, &err), KV_BUSY);
+	ck_assert_ptr_nonnull(strstr(err.file, "LOCK"));
+	ck_assert_str_eq(err.text, "another process has the store open");
 }
 END_TEST
 
