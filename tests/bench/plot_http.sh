@@ -28,7 +28,7 @@ set style fill solid 0.85 border -1
 set yrange [0:*]
 set format y "%'.0f"
 set grid ytics lc rgb "#dddddd"
-set key outside right top
+set key outside below center horizontal
 plot "$data" using 2:3:4:xtic(1) title "bare libmicrohttpd" lc rgb "#b8b8b8", \\
 	"" using 5:6:7 title "kvstored" lc rgb "#2a6f97", \\
 	"" using 8:9:10 title "webdis + Redis, AOF always" lc rgb "#e07a5f"
