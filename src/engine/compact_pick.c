@@ -3,11 +3,10 @@
  * A plan is a run of neighbouring tables of one level and the run of those of the output level that they overlap. Candidates are
  * tried in the order of their urgency; one that needs a busy table is no candidate.
  *
- * Why plans that run at the same time fit together: the input runs of two plans of one level are disjoint intervals of keys, and
- * where their overlaps with the output level meet, one of them finds a busy table. Level 0 goes whole, never two times at once, and
- * never below a level that holds data. What a plan brings into its output level lies within its own interval, where
- * no other table is. Only taking a neighbour that does not overlap (join_crumbs) could break that; so it is done only when
- * nothing else runs there.
+ * Why plans that run at the same time fit together: a plan is made only where nothing is busy in any level from its own down to the
+ * output level. It is not enough that its own tables are not busy: a plan takes neighbours with a gap between them, and brings
+ * tables that span the gap; what another plan would meanwhile put into the gap would overlap them. Level 0 goes whole,
+ * never two times at once, and never below a level that holds data.
  */
 #include "engine/compact_pick.h"
 
@@ -104,10 +103,11 @@ static struct scene scene_of(const struct pick_level *levels, const struct pick_
 
 /* ---- runs ---- */
 
+/* Does the run hold a table that cannot be an input? */
 static bool is_busy(const struct pick_level *level, struct run run)
 {
 	for (size_t i = run.first; i < run.first + run.count; i++) {
-		if (level->tables[i].busy)
+		if (level->tables[i].busy || level->tables[i].damaged)
 			return true;
 	}
 	return false;
@@ -238,23 +238,35 @@ static bool can_move(const struct scene *scene, const struct plan *plan)
 	return true;
 }
 
-/* Finds what the inputs of plan->level overlap in the output level. False when a busy table is needed. */
+/* Does a compaction under way read from, or pass over, a level of the plan? */
+static bool is_crossed(const struct scene *scene, const struct plan *plan)
+{
+	for (unsigned level = plan->level; level <= plan->output; level++) {
+		for (size_t i = 0; i < scene->levels[level].count; i++) {
+			if (scene->levels[level].tables[i].busy)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Finds what the inputs of plan->level overlap in the output level. False when another compaction or a damaged table is in the way. */
 static bool complete(const struct scene *scene, struct plan *plan)
 {
 	const struct pick_level *level = &scene->levels[plan->level];
-	const struct pick_level *output = &scene->levels[plan->output];
 	struct slice smallest, largest;
 
+	if (is_crossed(scene, plan))
+		return false;
 	if (plan->level > 0)
 		plan->inputs[0] = with_touching(level, plan->inputs[0]);
-	if (is_busy(level, plan->inputs[0]))
-		return false;
 	plan->inputs[1] = (struct run){ 0 };
 	if (plan->level != plan->output) {
 		span(level, plan->inputs[0], &smallest, &largest);
-		plan->inputs[1] = overlapping(output, smallest, largest);
+		plan->inputs[1] = overlapping(&scene->levels[plan->output], smallest, largest);
 	}
-	if (is_busy(output, plan->inputs[1]))
+	if (is_busy(level, plan->inputs[0]) ||
+		is_busy(&scene->levels[plan->output], plan->inputs[1]))
 		return false;
 	plan->move = can_move(scene, plan);
 	return true;

@@ -26,6 +26,7 @@ struct pick_table {
 	uint64_t oldest_expiry_unix_ms; /* 0: none */
 	struct slice smallest, largest; /* user keys, inclusive; borrowed */
 	bool busy;                      /* input of a compaction under way */
+	bool damaged;                   /* cannot be read: it stays where it is */
 };
 
 struct pick_level {

@@ -3,7 +3,7 @@
  * The compaction threads. One round: describe the levels of the current view to compact_pick (policy), mark what it
  * picked as busy, merge it with compact_run (mechanism), make the result live with catalog_apply.
  *
- * A damaged input stays marked as busy for the rest of the process: it is reported once, its keys fail, and the rest
+ * A damaged input stays marked for the rest of the process: it is reported once, its keys fail, and the rest
  * of the store goes on being compacted.
  */
 #include "engine/compaction.h"
@@ -84,7 +84,8 @@ static kv_status picture_take(struct engine *engine, struct picture *picture)
 		picture->levels[n].count = level->count;
 		for (size_t i = 0; i < level->count; i++, at++) {
 			picture->tables[at] = describe_table(level->tables[i]);
-			picture->tables[at].busy = table_is_busy(level->tables[i]);
+			picture->tables[at].busy = table_get_mark(level->tables[i]) == TABLE_BUSY;
+			picture->tables[at].damaged = table_get_mark(level->tables[i]) == TABLE_DAMAGED;
 		}
 		status = buf_set(&picture->cursors[n], buf_slice(&background->cursors[n]));
 		picture->levels[n].cursor = buf_slice(&picture->cursors[n]);
@@ -344,11 +345,11 @@ static kv_status job_run(struct job *job, struct kv_error *err)
 
 /* ---- picking and marking ---- */
 
-static void mark_locked(struct job *job, bool busy)
+static void mark_locked(struct job *job, enum table_mark mark)
 {
 	for (unsigned side = 0; side < 2; side++)
 		for (size_t i = 0; i < job->input_count[side]; i++)
-			table_set_busy(job->inputs[side][i], busy);
+			table_set_mark(job->inputs[side][i], mark);
 }
 
 /* Where the next compaction of this level goes on. */
@@ -369,7 +370,7 @@ static void job_begin(struct job *job)
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
-	mark_locked(job, true);
+	mark_locked(job, TABLE_BUSY);
 	background->running++;
 	background->compact_kicked = true;
 	pthread_cond_signal(&background->compact_wake);
@@ -415,10 +416,9 @@ static void job_end(struct job *job, kv_status status)
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
+	mark_locked(job, status == KV_CORRUPT ? TABLE_DAMAGED : TABLE_FREE);
 	if (status == KV_CORRUPT)
 		atomic_store_explicit(&background->damaged, true, memory_order_relaxed);
-	else
-		mark_locked(job, false);
 	if (status == KV_OK)
 		move_cursor_locked(background, job);
 	background->running--;

@@ -36,7 +36,7 @@ struct table {
 	_Atomic(struct open_reader *) opened; /* read in read sections */
 	_Atomic bool used;         /* since the last trim */
 	_Atomic bool obsolete;
-	bool busy;                 /* guarded by those who set it */
+	enum table_mark mark;      /* guarded by those who set it */
 
 	struct table *prev, *next; /* of all tables; guarded by the cache's mu */
 	struct table *next_dropped; /* set once, by the last unref */
@@ -145,14 +145,14 @@ void table_set_obsolete(struct table *table)
 	atomic_store_explicit(&table->obsolete, true, memory_order_relaxed);
 }
 
-void table_set_busy(struct table *table, bool busy)
+void table_set_mark(struct table *table, enum table_mark mark)
 {
-	table->busy = busy;
+	table->mark = mark;
 }
 
-bool table_is_busy(const struct table *table)
+enum table_mark table_get_mark(const struct table *table)
 {
-	return table->busy;
+	return table->mark;
 }
 
 /* Any thread, also the one that closes an iterator. */

@@ -31,9 +31,10 @@ const struct sst_meta *table_meta(const struct table *table); /* constant */
 /* The file is to be removed when the last reference goes. Any thread. */
 void table_set_obsolete(struct table *table);
 
-/* A mark for those who compact, who guard it. */
-void table_set_busy(struct table *table, bool busy);
-bool table_is_busy(const struct table *table);
+/* A mark for those who compact, who guard it. Damaged: a compaction could not read it. */
+enum table_mark { TABLE_FREE, TABLE_BUSY, TABLE_DAMAGED };
+void table_set_mark(struct table *table, enum table_mark mark);
+enum table_mark table_get_mark(const struct table *table);
 
 /* Inside an RCU read section. As sst_reader_get. */
 kv_status table_get(struct table *table, struct slice key, uint64_t hash, uint64_t max_sequence,
