@@ -26,15 +26,32 @@ static struct kv_error err;
 static char last_syslog[20000]; /* the last message that went to syslog */
 static int last_priority;
 
+/* With _FORTIFY_SOURCE, as Debian builds, syslog() is a call of __syslog_chk(). */
 void __wrap_syslog(int priority, const char *format, ...);
+void __wrap___syslog_chk(int priority, int flag, const char *format, ...);
+
+static void keep(int priority, const char *format, va_list args)
+{
+	last_priority = priority;
+	vsnprintf(last_syslog, sizeof last_syslog, format, args);
+}
 
 void __wrap_syslog(int priority, const char *format, ...)
 {
 	va_list args;
 
-	last_priority = priority;
 	va_start(args, format);
-	vsnprintf(last_syslog, sizeof last_syslog, format, args);
+	keep(priority, format, args);
+	va_end(args);
+}
+
+void __wrap___syslog_chk(int priority, int flag, const char *format, ...)
+{
+	va_list args;
+
+	(void)flag;
+	va_start(args, format);
+	keep(priority, format, args);
 	va_end(args);
 }
 
