@@ -47,6 +47,11 @@ for option in $("$KVSTORED" --help | grep -oE -- '--[a-z-]+' | sort -u); do
 	grep -qE "Fl -${option#--}\$|Fl -${option#--} " "$top_srcdir/doc/kvstored.8" || bad "kvstored(8) does not tell $option"
 done
 
+# and every one of kvfsck in kvfsck(8)
+for option in $("$KVFSCK" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+	grep -qE "Fl -${option#--}\$|Fl -${option#--} " "$top_srcdir/doc/kvfsck.8" || bad "kvfsck(8) does not tell $option"
+done
+
 version=$("$KVSTORED" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)
 grep -q "^kvstored $version " "$top_srcdir/NEWS" || bad "NEWS does not tell of version $version"
 head -n 1 "$top_srcdir/debian/changelog" | grep -qF "kvstored ($version" || bad "debian/changelog is not of version $version"

@@ -13,12 +13,17 @@ has() { # MODE PATH
 	}
 }
 has -rwxr-xr-x usr/sbin/kvstored
+has -rwxr-xr-x usr/sbin/kvfsck
+has -rwxr-xr-x usr/bin/kvctl
+has -rw-r--r-- usr/share/man/man1/kvctl.1.gz
 has -rw-r--r-- etc/kvstored/kvstored.conf
 has -rw-r--r-- etc/logrotate.d/kvstored
 has -rw-r--r-- '(usr/)?lib/systemd/system/kvstored.service'
+has -rw-r--r-- '(usr/)?lib/systemd/system/kvstored.socket'
 has -rw-r--r-- usr/lib/sysusers.d/kvstored.conf
 has -rw-r--r-- usr/lib/tmpfiles.d/kvstored.conf
 has -rw-r--r-- usr/share/man/man8/kvstored.8.gz
+has -rw-r--r-- usr/share/man/man8/kvfsck.8.gz
 has -rw-r--r-- usr/share/man/man5/kvstored.conf.5.gz
 has -rw-r--r-- usr/share/doc/kvstored/README
 

@@ -75,6 +75,37 @@ soon systemctl -q is-active kvstored
 is 1 "$(systemctl show -p NRestarts --value kvstored)"
 [ "$before" != "$(main_pid)" ]
 
+echo '== users on the Unix socket: root is known, the others are nobody inside of the unit'
+again() { # (systemd counts starts: only so many in ten seconds)
+	systemctl reset-failed kvstored
+	systemctl restart kvstored
+}
+by() { # USER METHOD PATH: the status that a member of the group kvstored gets
+	setpriv --reuid="$1" --regid=kvstored --clear-groups curl -s -o /dev/null -w '%{http_code}' --max-time 10 -d '' -X "$2" \
+		--unix-socket /run/kvstored/kvstored.sock "http://localhost$3"
+}
+echo 'socket_admins = {"daemon"}' >>/etc/kvstored/kvstored.conf
+again
+is 200 "$(by root POST /v1/admin/flush)"
+is 200 "$(by kvstored POST /v1/admin/flush)"
+is 200 "$(by nobody POST '/set?key=by&value=nobody')"
+for user in nobody daemon; do
+	is 403 "$(by $user POST /v1/admin/flush)"
+	is 403 "$(by $user GET /shutdown)"
+done
+sed -i '/^socket_admins/d' /etc/kvstored/kvstored.conf
+
+echo '== tokens'
+reader=$(kvctl token add reader --role=read 2>/dev/null)
+is 'root kvstored 640' "$(stat -c '%U %G %a' /etc/kvstored/tokens)"
+echo 'tokens_file = "/etc/kvstored/tokens"' >>/etc/kvstored/kvstored.conf
+again
+is 401 "$(request -o /dev/null -w '%{http_code}' "$url/get?key=hi")"
+is 'val smile' "$(request -H "Authorization: Bearer $reader" "$url/get?key=hi")"
+is 403 "$(request -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $reader" "$url/shutdown")"
+sed -i '/^tokens_file/d' /etc/kvstored/kvstored.conf
+again
+
 echo '== a wrong configuration is not started over and over'
 echo 'port = 99999999' >>/etc/kvstored/kvstored.conf
 refused systemctl restart kvstored 2>/dev/null

@@ -9,14 +9,20 @@
  */
 #include "base/arena.h"
 
+#include "base/huge_pages.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 struct block {
 	struct block *next;
+	size_t huge_bytes; /* of huge_pages_alloc(); 0: malloc'ed */
 	uint8_t bytes[];
 };
+
+_Static_assert(sizeof(struct block) <= ARENA_BLOCK_HEAD, "a block of ARENA_HUGE_BLOCK fits a page");
+_Static_assert((size_t)ARENA_HUGE_BLOCK + ARENA_BLOCK_HEAD == HUGE_PAGES_BYTES, "and fills it");
 
 enum {
 	ALIGN_MAX = 64,
@@ -36,6 +42,14 @@ struct arena {
 
 	atomic_size_t bytes; /* written by the allocating thread, read by any */
 };
+
+static void free_block(struct block *block)
+{
+	if (block && block->huge_bytes > 0)
+		huge_pages_free(block, block->huge_bytes);
+	else
+		free(block);
+}
 
 struct arena *arena_new(size_t block_size)
 {
@@ -58,9 +72,9 @@ struct arena *arena_free(struct arena *arena)
 		return NULL;
 	for (struct block *block = arena->blocks; block; block = next) {
 		next = block->next;
-		free(block);
+		free_block(block);
 	}
-	free(arena->spare);
+	free_block(arena->spare);
 	free(arena);
 	return NULL;
 }
@@ -73,14 +87,26 @@ static void count_block(struct arena *arena, size_t size, bool more)
 	atomic_store_explicit(&arena->bytes, more ? now + bytes : now - bytes, memory_order_relaxed);
 }
 
+/* Whoever jumps about in many small pages waits for their translation more than for the bytes. */
+static struct block *alloc_block(size_t bytes)
+{
+	bool huge = bytes + ARENA_BLOCK_HEAD > HUGE_PAGES_BYTES;
+	size_t huge_bytes = huge ? (bytes + HUGE_PAGES_BYTES - 1) / HUGE_PAGES_BYTES * HUGE_PAGES_BYTES : 0;
+	struct block *ret = huge ? huge_pages_alloc(huge_bytes, true) : malloc(bytes);
+
+	if (ret)
+		ret->huge_bytes = huge_bytes;
+	return ret;
+}
+
 /* A block with room for `size` bytes, counted but not yet linked. */
 static struct block *new_block(struct arena *arena, size_t size)
 {
 	struct block *block;
 
-	if (size > PTRDIFF_MAX - sizeof *block)
+	if (size > PTRDIFF_MAX - ARENA_BLOCK_HEAD - HUGE_PAGES_BYTES)
 		return NULL;
-	block = malloc(sizeof *block + size);
+	block = alloc_block(sizeof *block + size);
 	if (block)
 		count_block(arena, size, true);
 	return block;
@@ -160,7 +186,7 @@ kv_status arena_reserve(struct arena *arena, size_t bytes)
 		return KV_NO_MEMORY;
 	if (arena->spare)
 		count_block(arena, arena->spare_size, false);
-	free(arena->spare);
+	free_block(arena->spare);
 	arena->spare = block;
 	arena->spare_size = size;
 	return KV_OK;

@@ -8,12 +8,15 @@
 
 #include "base/status.h"
 
-#include "base/status.h"
-
 #include <stddef.h>
 #include <stdint.h>
 
 struct arena;
+
+enum {
+	ARENA_BLOCK_HEAD = 16,
+	ARENA_HUGE_BLOCK = (2 << 20) - ARENA_BLOCK_HEAD, /* blocks of this size and more lie in huge pages, where the kernel has any */
+};
 
 /* `block_size` bytes a block (larger requests get a block of their own). NULL when out of memory. */
 struct arena *arena_new(size_t block_size);

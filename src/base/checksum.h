@@ -18,6 +18,13 @@ uint64_t checksum64_pair(struct slice a, struct slice b, uint64_t seed);
 /* The same over `first` and all `pieces` in a row. */
 uint64_t checksum64_pieces(struct slice first, const struct slice *pieces, size_t count, uint64_t seed);
 
+/* The same over pieces that come one after the other. NULL: out of memory; the destructor takes NULL and returns NULL. */
+struct checksum_stream;
+struct checksum_stream *checksum_stream_new(uint64_t seed);
+void checksum_stream_add(struct checksum_stream *stream, struct slice piece);
+uint64_t checksum_stream_value(const struct checksum_stream *stream);
+struct checksum_stream *checksum_stream_free(struct checksum_stream *stream);
+
 /* Mixes up to three numbers into a seed. */
 uint64_t checksum_seed(uint64_t a, uint64_t b, uint64_t c);
 

@@ -31,6 +31,13 @@ uint64_t clock_monotonic_us(void)
 	return clock_monotonic_ns() / 1000;
 }
 
+uint64_t clock_monotonic_coarse_ms(void)
+{
+	struct timespec t = now(CLOCK_MONOTONIC_COARSE);
+
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 uint64_t clock_wall_us(void)
 {
 	struct timespec t = now(CLOCK_REALTIME);

@@ -8,6 +8,8 @@
 /* CLOCK_MONOTONIC; only differences mean something. */
 uint64_t clock_monotonic_us(void);
 uint64_t clock_monotonic_ns(void);
+/* The same clock, some milliseconds late and much cheaper. */
+uint64_t clock_monotonic_coarse_ms(void);
 
 /* CLOCK_REALTIME in microseconds (milliseconds) since 1970 UTC, except that within a process it never runs
  * backwards: when the system's clock is set back, it stands still until the clock has caught up. */

@@ -102,6 +102,37 @@ kv_status dir_open(const struct fs *fs, const char *path, bool create, struct di
 	return status;
 }
 
+kv_status dir_create(const struct fs *fs, const char *path, struct dir *ret, struct kv_error *err)
+{
+	kv_status status;
+
+	if (fs->ops->mkdir(fs->ctx, AT_FDCWD, path, DIR_MODE) != 0)
+		return fs_error(err, errno, path, NULL, "cannot create the directory");
+	status = dir_open(fs, path, true, ret, err); /* which syncs the directory above */
+	if (status != KV_OK)
+		(void)fs->ops->rmdir(fs->ctx, AT_FDCWD, path); /* the first error is the one to tell */
+	return status;
+}
+
+static int discard_file(void *arg, const char *name)
+{
+	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+		(void)dir_unlink(arg, name, NULL);
+	return 0;
+}
+
+void dir_discard(struct dir *dir)
+{
+	const struct fs *fs = dir->fs;
+
+	if (dir->fd < 0)
+		return;
+	(void)dir_list(dir, discard_file, dir, NULL);
+	if (fs->ops->rmdir(fs->ctx, AT_FDCWD, dir->path) == 0)
+		(void)sync_parent(fs, AT_FDCWD, dir->path, true);
+	dir_close(dir);
+}
+
 kv_status dir_open_at(const struct dir *parent, const char *name, bool create, struct dir *ret,
 	struct kv_error *err)
 {
@@ -182,6 +213,15 @@ kv_status dir_rename(const struct dir *from_dir, const char *from, const struct 
 	if (fs->ops->unlink(fs->ctx, from_dir->fd, from) != 0)
 		return fs_error(err, errno, from_dir->path, from, "cannot remove the old name");
 	return KV_OK;
+}
+
+kv_status dir_exchange(const struct dir *dir, const char *a, const char *b, struct kv_error *err)
+{
+	if (dir->fs->ops->rename(dir->fs->ctx, dir->fd, a, dir->fd, b, RENAME_EXCHANGE) == 0)
+		return KV_OK;
+	if (errno == EINVAL || errno == ENOSYS)
+		return kv_error_set(err, KV_UNSUPPORTED, "the file system cannot exchange the names of two files");
+	return fs_error(err, errno, dir->path, a, "cannot exchange the name of");
 }
 
 kv_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -62,6 +63,12 @@ static int real_fsync(void *ctx, int fd)
 	return fsync(fd);
 }
 
+static int real_writeback(void *ctx, int fd, off_t offset, off_t len)
+{
+	(void)ctx;
+	return sync_file_range(fd, offset, len, SYNC_FILE_RANGE_WRITE);
+}
+
 static int real_ftruncate(void *ctx, int fd, off_t len)
 {
 	(void)ctx;
@@ -85,6 +92,12 @@ static int real_link(void *ctx, int from_dir_fd, const char *from, int to_dir_fd
 {
 	(void)ctx;
 	return linkat(from_dir_fd, from, to_dir_fd, to, 0);
+}
+
+static int real_rmdir(void *ctx, int dir_fd, const char *name)
+{
+	(void)ctx;
+	return unlinkat(dir_fd, name, AT_REMOVEDIR);
 }
 
 static int real_unlink(void *ctx, int dir_fd, const char *name)
@@ -172,6 +185,27 @@ static int real_space(void *ctx, int dir_fd, uint64_t *ret_free_bytes)
 	return 0;
 }
 
+static void *real_map(void *ctx, int fd, off_t offset, size_t len)
+{
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	(void)ctx;
+	/* cppcheck-suppress memleak ; real_unmap() gives it back */
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void real_unmap(void *ctx, void *at, size_t len)
+{
+	(void)ctx;
+	munmap(at, len);
+}
+
+static void real_forget(void *ctx, int fd, off_t offset, off_t len)
+{
+	(void)ctx;
+	(void)posix_fadvise(fd, offset, len, POSIX_FADV_DONTNEED); /* advice */
+}
+
 static const struct fs_ops real_ops = {
 	.open = real_open,
 	.close = real_close,
@@ -179,16 +213,21 @@ static const struct fs_ops real_ops = {
 	.pwritev = real_pwritev,
 	.fdatasync = real_fdatasync,
 	.fsync = real_fsync,
+	.writeback = real_writeback,
 	.ftruncate = real_ftruncate,
 	.fallocate = real_fallocate,
 	.rename = real_rename,
 	.link = real_link,
 	.unlink = real_unlink,
 	.mkdir = real_mkdir,
+	.rmdir = real_rmdir,
 	.size = real_size,
 	.lock = real_lock,
 	.list = real_list,
 	.space = real_space,
+	.map = real_map,
+	.unmap = real_unmap,
+	.forget = real_forget,
 };
 
 const struct fs fs_posix = { .ops = &real_ops };
@@ -346,6 +385,21 @@ kv_status file_sync(const struct file *file, struct kv_error *err)
 	if (file->fs->ops->fdatasync(file->fs->ctx, file->fd) != 0)
 		return fail(file, err, "cannot sync");
 	return KV_OK;
+}
+
+kv_status file_start_writeback(const struct file *file, uint64_t offset, uint64_t len, struct kv_error *err)
+{
+	assert(offset <= INT64_MAX && len <= INT64_MAX - offset);
+	if (file->fs->ops->writeback(file->fs->ctx, file->fd, (off_t)offset, (off_t)len) == 0 ||
+		errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP)
+		return KV_OK;
+	return fs_error_at(err, errno, file->dir_path, file->name, "cannot write", offset);
+}
+
+void file_forget(const struct file *file, uint64_t offset, uint64_t len)
+{
+	if (file->fs->ops->forget && offset <= INT64_MAX && len <= INT64_MAX - offset)
+		file->fs->ops->forget(file->fs->ctx, file->fd, (off_t)offset, (off_t)len);
 }
 
 kv_status file_truncate(const struct file *file, uint64_t len, struct kv_error *err)

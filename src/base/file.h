@@ -32,6 +32,7 @@ struct fs_ops {
 	ssize_t (*pwritev)(void *ctx, int fd, const struct iovec *iov, int count, off_t offset);
 	int (*fdatasync)(void *ctx, int fd);
 	int (*fsync)(void *ctx, int fd);      /* used on directories */
+	int (*writeback)(void *ctx, int fd, off_t offset, off_t len); /* sync_file_range: begins to write, does not wait */
 	int (*ftruncate)(void *ctx, int fd, off_t len);
 	int (*fallocate)(void *ctx, int fd, int mode, off_t offset, off_t len);
 	int (*rename)(void *ctx, int from_dir_fd, const char *from, int to_dir_fd, const char *to,
@@ -39,12 +40,18 @@ struct fs_ops {
 	int (*link)(void *ctx, int from_dir_fd, const char *from, int to_dir_fd, const char *to);
 	int (*unlink)(void *ctx, int dir_fd, const char *name);
 	int (*mkdir)(void *ctx, int dir_fd, const char *name, mode_t mode);
+	int (*rmdir)(void *ctx, int dir_fd, const char *name);
 	int (*size)(void *ctx, int fd, uint64_t *ret_bytes); /* fstat; fails with EINVAL when not a regular file */
 	int (*lock)(void *ctx, int fd);       /* flock(LOCK_EX | LOCK_NB) */
 	/* calls `each` for every entry but . and .., in no order; it may end that by a value that is not 0,
 	 * which is no failure */
 	int (*list)(void *ctx, int dir_fd, int (*each)(void *arg, const char *name), void *arg);
 	int (*space)(void *ctx, int dir_fd, uint64_t *ret_free_bytes); /* fstatvfs, for unprivileged users */
+	/* mmap, shared, for reading and writing; NULL and errno on failure. The function may be missing. */
+	void *(*map)(void *ctx, int fd, off_t offset, size_t len);
+	void (*unmap)(void *ctx, void *at, size_t len);
+	/* posix_fadvise(POSIX_FADV_DONTNEED). The function may be missing. */
+	void (*forget)(void *ctx, int fd, off_t offset, off_t len);
 };
 
 struct fs {
@@ -65,6 +72,10 @@ struct dir {
  * with mode 0700 and made durable in its parent. */
 kv_status dir_open(const struct fs *fs, const char *path, bool create, struct dir *ret,
 	struct kv_error *err);
+/* A new one, with mode 0700 and durable in its parent; KV_INVALID with EEXIST when the name is taken. A failure leaves none. */
+kv_status dir_create(const struct fs *fs, const char *path, struct dir *ret, struct kv_error *err);
+/* Closes it and removes it with all files in it, as far as that is possible. Not for a directory with directories in it. */
+void dir_discard(struct dir *dir);
 /* The same below an open directory; `name` has no slash. */
 kv_status dir_open_at(const struct dir *parent, const char *name, bool create, struct dir *ret,
 	struct kv_error *err);
@@ -79,6 +90,8 @@ kv_status dir_unlink(const struct dir *dir, const char *name, struct kv_error *e
 /* Replaces `to` when it exists, unless `keep_existing`: then KV_INVALID with EEXIST. Not durable before dir_sync of both. */
 kv_status dir_rename(const struct dir *from_dir, const char *from, const struct dir *to_dir,
 	const char *to, bool keep_existing, struct kv_error *err);
+/* Each gets the other's name, in one step; both must exist. KV_UNSUPPORTED: the file system cannot do it. Not durable before dir_sync. */
+kv_status dir_exchange(const struct dir *dir, const char *a, const char *b, struct kv_error *err);
 kv_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,
 	const char *to, struct kv_error *err);
 /* Whether the name is there, of whatever kind (false also when it cannot be looked at). */
@@ -112,6 +125,12 @@ kv_status file_write_at(const struct file *file, struct slice data, uint64_t off
 kv_status file_writev_at(const struct file *file, struct iovec *iov, int count, uint64_t offset,
 	struct kv_error *err);
 kv_status file_sync(const struct file *file, struct kv_error *err);
+/* Begins to write [offset, offset + len) to the disk, so that a later file_sync has less to do. Makes nothing durable. A failure may have cost
+ * data, as that of a sync; where the file system cannot do it, nothing happens. */
+kv_status file_start_writeback(const struct file *file, uint64_t offset, uint64_t len, struct kv_error *err);
+/* Asks the kernel to drop what it holds of [offset, offset + len) in memory, so that the next read comes from the disk. Only advice:
+ * what is not written yet stays. */
+void file_forget(const struct file *file, uint64_t offset, uint64_t len);
 kv_status file_truncate(const struct file *file, uint64_t len, struct kv_error *err);
 /* Space for [0, len) is reserved and the file has at least that length; a file system without fallocate
  * is no error. Unwritten space reads as zeros. */

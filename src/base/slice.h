@@ -3,6 +3,7 @@
 #ifndef KV_BASE_SLICE_H
 #define KV_BASE_SLICE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,14 @@ static inline size_t slice_common_prefix(struct slice a, struct slice b)
 	size_t max = a.len < b.len ? a.len : b.len;
 	size_t n = 0;
 
+	for (; max - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+		uint64_t from_a, from_b;
+
+		memcpy(&from_a, a.data + n, sizeof from_a);
+		memcpy(&from_b, b.data + n, sizeof from_b);
+		if (from_a != from_b)
+			return n + (size_t)__builtin_ctzll(le64toh(from_a ^ from_b)) / 8;
+	}
 	while (n < max && a.data[n] == b.data[n])
 		n++;
 	return n;

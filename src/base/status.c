@@ -24,6 +24,9 @@ static const char *const texts[KV_STATUS_COUNT] = {
 	[KV_CORRUPT] = "damaged data",
 	[KV_UNSUPPORTED] = "not supported",
 	[KV_UNCERTAIN] = "outcome unknown until the next start",
+	[KV_NOT_NUMBER] = "not a number",
+	[KV_OVERFLOW] = "number out of range",
+	[KV_GONE] = "no longer kept",
 };
 
 const char *kv_status_text(kv_status status)

@@ -25,6 +25,9 @@ typedef enum kv_status {
 	KV_CORRUPT,     /* bytes on disk are not what was written there */
 	KV_UNSUPPORTED, /* written by a newer version, or not built in */
 	KV_UNCERTAIN,   /* the outcome of a write is unknown until the next start */
+	KV_NOT_NUMBER,  /* an increment of a value that is no decimal number; nothing was changed */
+	KV_OVERFLOW,    /* an increment beyond 64 bits; nothing was changed */
+	KV_GONE,        /* it was there once and is no longer kept */
 	KV_STATUS_COUNT
 } kv_status;
 

@@ -167,24 +167,58 @@ static kv_status convert(cfg_t *cfg, const char *run_dir, struct config *config,
 	return KV_OK;
 }
 
-/* What concerns more than one option. */
+/* ---- what concerns more than one option ---- */
+
+static int line_of(const char *option)
+{
+	return parsing.lines[config_option_find(option) - config_options];
+}
+
+static kv_status check_tls_address(const struct config *config, const char *address)
+{
+	const char *wrong = NULL;
+
+	if (config_value_is_path(address))
+		wrong = "is a path: Unix sockets belong into listen";
+	else if (!config->insecure_listen && config->tokens_file[0] == '\0' && !config_value_is_local_address(address))
+		wrong = "is not a loopback address: everybody who reaches it may read and write; set tokens_file, or "
+			"insecure_listen = true to allow that";
+	if (wrong)
+		complain(line_of("tls_listen"), "tls_listen address '%.60s' %s", address, wrong);
+	return wrong ? KV_INVALID : KV_OK;
+}
+
+static kv_status check_tls_listen(const struct config *config)
+{
+	kv_status status = KV_OK;
+
+	for (size_t i = 0; i < config->tls_listen.count && status == KV_OK; i++)
+		status = check_tls_address(config, config->tls_listen.items[i]);
+	if (status == KV_OK && config->tls_listen.count > 0 &&
+		(config->tls_certificate[0] == '\0' || config->tls_key[0] == '\0')) {
+		complain(line_of("tls_listen"), "tls_listen needs tls_certificate and tls_key");
+		status = KV_INVALID;
+	}
+	return status;
+}
+
 static kv_status check_listen(const struct config *config)
 {
-	int line = parsing.lines[config_option_find("listen") - config_options];
+	int line = line_of("listen");
 
-	if (config->listen.count == 0) {
+	if (config->listen.count == 0 && config->tls_listen.count == 0) {
 		complain(line, "listen must name at least one address");
 		return KV_INVALID;
 	}
 	for (size_t i = 0; i < config->listen.count; i++) {
 		if (config->insecure_listen || config_value_is_local_address(config->listen.items[i]))
 			continue;
-		complain(line, "listen address '%.60s' is not a loopback address: everybody who "
-			       "reaches it may read and write; set insecure_listen = true to allow that",
+		complain(line, "listen address '%.60s' is not a loopback address: what passes there can be read and changed "
+			       "on the way; put it into tls_listen, or set insecure_listen = true to allow that",
 			config->listen.items[i]);
 		return KV_INVALID;
 	}
-	return KV_OK;
+	return check_tls_listen(config);
 }
 
 #ifdef HAVE_LZ4
@@ -207,7 +241,7 @@ static kv_status check_compression(const struct config *config)
 
 	if (kinds[config->compression].built_in)
 		return KV_OK;
-	complain(parsing.lines[config_option_find("compression") - config_options],
+	complain(line_of("compression"),
 		"this kvstored was built without the compression \"%s\"", kinds[config->compression].name);
 	return KV_INVALID;
 }

@@ -25,21 +25,39 @@ struct config_list {
 struct config {
 	struct config_list listen; /* IP literals, "localhost", absolute socket paths */
 	uint64_t port;             /* 0: any free one */
+	struct config_list tls_listen; /* IP literals, "localhost" */
+	uint64_t tls_port;
+	char *tls_certificate; /* "": none */
+	char *tls_key;
 	struct config_list allowed_hosts;
 	uint64_t insecure_listen;  /* 0, 1 */
+	char *tokens_file;         /* "": nobody needs a token */
+	uint64_t socket_role;      /* enum access_role */
+	struct config_list socket_admins; /* names of users, and of groups after '@' */
+	uint64_t rate_limit;       /* requests a second; 0: none */
+	uint64_t rate_burst;       /* 0: as rate_limit */
+	uint64_t request_limit;    /* 0: none */
 	uint64_t shutdown;         /* enum server_shutdown */
 	uint64_t http_threads;     /* 0: processors */
 	uint64_t connection_limit;
+	uint64_t max_header_bytes;
 	uint64_t max_value_bytes;
+	uint64_t max_batch_bytes;
+	uint64_t snapshot_max_age_s;
+	uint64_t snapshot_limit;
 
 	char *data_dir;
 	uint64_t flush_interval_s;
 	uint64_t compaction_threshold;
+	uint64_t scrub_interval_s;  /* 0: never */
 	uint64_t memtable_bytes;
+	uint64_t blob_threshold_bytes;
 	uint64_t block_cache_bytes;
+	uint64_t change_log_bytes; /* 0: no changes are told */
 	uint64_t durability;  /* 0: commit, 1: os */
 	uint64_t compression; /* enum store_compression */
 
+	char *backup_dir; /* "": no checkpoints */
 	char *pidfile; /* "": none */
 	char *logfile; /* "": stderr in the foreground, syslog otherwise */
 	uint64_t log_level; /* enum log_level */

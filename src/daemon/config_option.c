@@ -22,28 +22,48 @@ static const char *const bool_words[] = { "false", "true", NULL };
 static const char *const log_level_words[] = { "error", "warning", "info", "debug", NULL };
 static const char *const durability_words[] = { "commit", "os", NULL };
 static const char *const compression_words[] = { "none", "lz4", "zstd", NULL };
-static const char *const shutdown_words[] = { "loopback", "off", NULL };
+static const char *const role_words[] = { "none", "read", "write", "admin", NULL };
+static const char *const shutdown_words[] = { "loopback", "token", "off", NULL };
 
 #define AT(field) .offset = offsetof(struct config, field)
 
 const struct config_option config_options[] = {
 	{ "listen", CONFIG_ADDRESSES, "127.0.0.1", AT(listen) },
 	{ "port", CONFIG_NUMBER, "8080", 0, 65535, AT(port) },
+	{ "tls_listen", CONFIG_ADDRESSES, NULL, AT(tls_listen) },
+	{ "tls_port", CONFIG_NUMBER, "8443", 0, 65535, AT(tls_port) },
+	{ "tls_certificate", CONFIG_PATH_OR_NONE, "", AT(tls_certificate) },
+	{ "tls_key", CONFIG_PATH_OR_NONE, "", AT(tls_key) },
 	{ "insecure_listen", CONFIG_BOOL, "false", .words = bool_words, AT(insecure_listen) },
 	{ "allowed_hosts", CONFIG_HOSTS, NULL, AT(allowed_hosts) },
+	{ "tokens_file", CONFIG_PATH_OR_NONE, "", AT(tokens_file) },
+	{ "socket_role", CONFIG_WORD, "write", .words = role_words, AT(socket_role) },
+	{ "socket_admins", CONFIG_PEERS, NULL, AT(socket_admins) },
+	{ "rate_limit", CONFIG_NUMBER, "0", 0, 1000000, AT(rate_limit) },
+	{ "rate_burst", CONFIG_NUMBER, "0", 0, 1000000, AT(rate_burst) },
+	{ "request_limit", CONFIG_NUMBER, "0", 0, 1000000, AT(request_limit) },
 	{ "shutdown", CONFIG_WORD, "loopback", .words = shutdown_words, AT(shutdown) },
 	{ "http_threads", CONFIG_NUMBER, "0", 0, 256, AT(http_threads) },
 	{ "connection_limit", CONFIG_NUMBER, "1024", 4, 1000000, AT(connection_limit) },
+	{ "max_header_size", CONFIG_SIZE, "32K", 16 * KIB, 64 * KIB, AT(max_header_bytes) },
 	{ "max_value_size", CONFIG_SIZE, "16M", 1, STORE_VALUE_MAX, AT(max_value_bytes) },
+	{ "max_batch_size", CONFIG_SIZE, "16M", KIB, GIB, AT(max_batch_bytes) },
+	{ "snapshot_max_age", CONFIG_NUMBER, "600", 1, 604800, AT(snapshot_max_age_s) },
+	{ "snapshot_limit", CONFIG_NUMBER, "1000", 1, 100000, AT(snapshot_limit) },
 	{ "data_dir", CONFIG_PATH, "/var/lib/kvstored", AT(data_dir) },
 	{ "flush_interval", CONFIG_NUMBER, "60", 0, 86400, .reloadable = true,
 		AT(flush_interval_s) },
 	{ "compaction_threshold", CONFIG_NUMBER, "4", 2, 64, .reloadable = true,
 		AT(compaction_threshold) },
+	{ "scrub_interval", CONFIG_NUMBER, "604800", 0, 31536000, .reloadable = true,
+		AT(scrub_interval_s) },
 	{ "memtable_size", CONFIG_SIZE, "64M", 16 * KIB, 16 * GIB, AT(memtable_bytes) },
+	{ "blob_threshold", CONFIG_SIZE, "64K", 4 * KIB, GIB, AT(blob_threshold_bytes) },
 	{ "block_cache_size", CONFIG_SIZE, "256M", 0, 1024 * GIB, AT(block_cache_bytes) },
+	{ "change_log_size", CONFIG_SIZE, "64M", 0, 1024 * GIB, AT(change_log_bytes) },
 	{ "durability", CONFIG_WORD, "commit", .words = durability_words, AT(durability) },
 	{ "compression", CONFIG_WORD, "none", .words = compression_words, AT(compression) },
+	{ "backup_dir", CONFIG_PATH_OR_NONE, "", AT(backup_dir) },
 	{ "pidfile", CONFIG_PATH_OR_NONE, "", AT(pidfile) },
 	{ "logfile", CONFIG_PATH_OR_NONE, "", AT(logfile) },
 	{ "log_level", CONFIG_WORD, "info", .words = log_level_words, .reloadable = true,
@@ -70,7 +90,7 @@ const struct config_option *config_option_find(const char *name)
 
 bool config_option_is_list(const struct config_option *option)
 {
-	return option->type == CONFIG_ADDRESSES || option->type == CONFIG_HOSTS;
+	return option->type == CONFIG_ADDRESSES || option->type == CONFIG_HOSTS || option->type == CONFIG_PEERS;
 }
 
 static bool is_string(const struct config_option *option)
@@ -101,6 +121,8 @@ static bool parse(const struct config_option *option, const char *text, uint64_t
 		return config_value_is_address(text);
 	case CONFIG_HOSTS:
 		return config_value_is_host(text);
+	case CONFIG_PEERS:
+		return text[text[0] == '@'] != '\0' && strchr(text, ':') == NULL;
 	}
 	return false;
 }
@@ -265,6 +287,8 @@ const char *config_option_expected(const struct config_option *option, char *buf
 		return "a name, or empty";
 	case CONFIG_ADDRESSES:
 		return "a list of IP addresses, \"localhost\" or absolute socket paths";
+	case CONFIG_PEERS:
+		return "a list of user names, and of group names after '@'";
 	case CONFIG_HOSTS:
 		return "a list of host names without port";
 	}

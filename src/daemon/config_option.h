@@ -15,6 +15,7 @@ enum config_type {
 	CONFIG_NAME,      /* char *, of a user or group, or "" */
 	CONFIG_ADDRESSES, /* struct config_list, not empty */
 	CONFIG_HOSTS,     /* struct config_list */
+	CONFIG_PEERS,     /* struct config_list, names of users, and of groups after '@' */
 };
 
 struct config_option {

@@ -3,9 +3,11 @@
 #ifndef KV_DAEMON_DAEMON_H
 #define KV_DAEMON_DAEMON_H
 
+#include "daemon/activation.h"
 #include "daemon/config.h"
 #include "daemon/limits.h"
 #include "daemon/options.h"
+#include "daemon/peers.h"
 #include "daemon/pidfile.h"
 #include "daemon/privileges.h"
 #include "daemon/signals.h"
@@ -19,6 +21,8 @@ struct daemon {
 	struct config_source source; /* of the configuration; its path is absolute and owned */
 	struct config config;
 	struct privileges privileges;
+	struct activation activation;
+	struct peers peers;
 	struct limits_share share; /* of descriptors */
 
 	bool log_is_open;      /* at the place that the configuration names */

@@ -146,9 +146,9 @@ kv_status daemonize_open_standard_files(struct kv_error *err)
 	return KV_OK;
 }
 
-void daemonize_close_others(void)
+void daemonize_close_others(size_t kept)
 {
-	closefrom(STDERR_FILENO + 1);
+	closefrom(STDERR_FILENO + 1 + (int)kept);
 }
 
 kv_status daemonize_start(struct kv_error *err)

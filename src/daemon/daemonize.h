@@ -8,13 +8,15 @@
 
 #include "base/status.h"
 
+#include <stddef.h>
+
 /* Puts /dev/null where stdin, stdout or stderr is closed: otherwise a file of the store could get descriptor 2, and
  * messages would be written into it. Before anything else is opened. */
 kv_status daemonize_open_standard_files(struct kv_error *err);
 
-/* Closes what the caller has left open, standard files excepted: a pipe of his would wait for our end. Before anything else is
+/* Closes what the caller has left open, standard files and the `kept` ones after them excepted: a pipe of his would wait for our end. Before anything else is
  * opened. */
-void daemonize_close_others(void);
+void daemonize_close_others(size_t kept);
 
 /* Forks twice. Returns in the daemon only: a session of its own without a terminal, in /, with umask 077 and
  * stdin and stdout at /dev/null; stderr stays until daemonize_ready(). On failure it returns in the calling

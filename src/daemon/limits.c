@@ -11,6 +11,7 @@ enum {
 	TABLES_MIN = 4,
 	CONNECTIONS_MIN = 4,
 	OWN = 48,           /* logs, tables being written, lock, sockets, epoll and event descriptors */
+	PER_CONNECTION = 2, /* its socket; and a file: of a large value on its way, or of the log that it follows */
 	FAREWELL_PART = 4,  /* every so many connections, one more is being refused (http/farewell.h) */
 };
 
@@ -21,22 +22,22 @@ static bool try_limit(rlim_t soft, rlim_t hard)
 	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-static uint64_t with_farewells(uint64_t connections)
+static uint64_t for_connections(uint64_t connections)
 {
-	return connections + connections / FAREWELL_PART;
+	return connections * PER_CONNECTION + connections / FAREWELL_PART;
 }
 
-/* `descriptors` divided: three fifths for connections where not all can have theirs. */
+/* `descriptors` divided: three quarters for the connections where not all can have theirs. */
 static struct limits_share divide(uint64_t descriptors, uint64_t connections)
 {
 	uint64_t rest = descriptors > OWN ? descriptors - OWN : 0;
-	struct limits_share share = { .connections = rest / 5 * 3, .tables = TABLES };
+	struct limits_share share = { .connections = rest / 3, .tables = TABLES };
 
 	if (share.connections < CONNECTIONS_MIN)
 		share.connections = CONNECTIONS_MIN;
-	if (share.connections > connections || rest >= with_farewells(connections) + TABLES)
+	if (share.connections > connections || rest >= for_connections(connections) + TABLES)
 		share.connections = connections;
-	rest -= rest > with_farewells(share.connections) ? with_farewells(share.connections) : rest;
+	rest -= rest > for_connections(share.connections) ? for_connections(share.connections) : rest;
 	if (rest < TABLES)
 		share.tables = rest > TABLES_MIN ? rest : TABLES_MIN;
 	return share;
@@ -55,7 +56,7 @@ static bool raise_to(rlim_t needed, struct rlimit *limit)
 
 kv_status limits_raise_descriptors(uint64_t connections, struct limits_share *ret, struct kv_error *err)
 {
-	uint64_t needed = OWN + with_farewells(connections) + TABLES;
+	uint64_t needed = OWN + for_connections(connections) + TABLES;
 	struct rlimit limit;
 
 	*ret = divide(needed, connections);

@@ -4,6 +4,7 @@
 #include "daemon/serve.h"
 
 #include "base/log.h"
+#include "daemon/credentials.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
 #include "daemon/start.h"
@@ -58,6 +59,7 @@ static void reload(struct daemon *daemon)
 		log_error("configuration not reloaded, the old settings stay: %s",
 			start_format_error(&err, line, sizeof(line)));
 	config_free(&loaded);
+	credentials_reload(&daemon->config, daemon->server);
 	start_tell_state(daemon->store);
 	notify_ready();
 }

@@ -8,11 +8,13 @@
 #include "daemon/start.h"
 
 #include "base/log.h"
+#include "daemon/credentials.h"
 #include "daemon/daemonize.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,8 +35,12 @@ const char *start_format_error(const struct kv_error *err, char *buf, size_t siz
 
 static kv_status open_standard_files(struct daemon *daemon, struct kv_error *err)
 {
+	kv_status status = activation_take(&daemon->activation, err);
+
+	if (status != KV_OK)
+		return status;
 	if (!daemon->options.foreground)
-		daemonize_close_others();
+		daemonize_close_others(daemon->activation.count);
 	return daemonize_open_standard_files(err);
 }
 
@@ -71,9 +77,11 @@ static kv_status read_config(struct daemon *daemon, struct kv_error *err)
 	return store_options_check(&store_options, err);
 }
 
-static kv_status find_user(struct daemon *daemon, struct kv_error *err)
+static kv_status find_users(struct daemon *daemon, struct kv_error *err)
 {
-	return privileges_resolve(daemon->config.user, daemon->config.group, &daemon->privileges, err);
+	kv_status status = privileges_resolve(daemon->config.user, daemon->config.group, &daemon->privileges, err);
+
+	return status == KV_OK ? peers_resolve(&daemon->config.socket_admins, &daemon->peers, err) : status;
 }
 
 /* ---- the process ---- */
@@ -133,6 +141,11 @@ static void on_shutdown_request(void *arg)
 	signals_request_stop(arg);
 }
 
+static kv_status check_sockets(struct daemon *daemon, struct kv_error *err)
+{
+	return activation_check(&daemon->activation, &daemon->config, err);
+}
+
 static kv_status bind_addresses(struct daemon *daemon, struct kv_error *err)
 {
 	struct server_options options = settings_of_server(&daemon->config);
@@ -142,6 +155,12 @@ static kv_status bind_addresses(struct daemon *daemon, struct kv_error *err)
 	if (status != KV_OK)
 		return status;
 	options.connection_limit = (unsigned)daemon->share.connections;
+	options.sockets = daemon->activation.sockets;
+	options.socket_count = daemon->activation.count;
+	options.admin_uids = daemon->peers.uids;
+	options.admin_uid_count = daemon->peers.uid_count;
+	options.admin_gids = daemon->peers.gids;
+	options.admin_gid_count = daemon->peers.gid_count;
 	options.request_stop = on_shutdown_request;
 	options.request_stop_arg = daemon->signals;
 	bound = server_bind(&options, &daemon->server, err);
@@ -158,6 +177,12 @@ static kv_status drop_privileges(struct daemon *daemon, struct kv_error *err)
 	if (status == KV_OK && geteuid() == 0)
 		log_warning("running as root: set the option 'user' to run as somebody else");
 	return status;
+}
+
+/* As the user that we are from here on: a reload will read them, too. */
+static kv_status read_credentials(struct daemon *daemon, struct kv_error *err)
+{
+	return credentials_load(&daemon->config, daemon->server, err);
 }
 
 /* ---- the service ---- */
@@ -215,18 +240,30 @@ static kv_status start_server(struct daemon *daemon, struct kv_error *err)
 	return status;
 }
 
-static kv_status announce(struct daemon *daemon, struct kv_error *err)
+static const char *join(const struct config_list *list, char *buf, size_t size)
 {
-	const struct config_list *listen = &daemon->config.listen;
-	char where[512] = "";
 	size_t len = 0;
 
+	buf[0] = '\0';
+	for (size_t i = 0; i < list->count && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i == 0 ? "" : ", ", list->items[i]);
+	return buf;
+}
+
+static kv_status announce(struct daemon *daemon, struct kv_error *err)
+{
+	char where[512];
+	char where_tls[512];
+
 	(void)err;
-	for (size_t i = 0; i < listen->count && len < sizeof(where); i++)
-		len += (size_t)snprintf(where + len, sizeof(where) - len, "%s%s", i == 0 ? "" : ", ",
-			listen->items[i]);
+	if (daemon->activation.count > 0)
+		log_info("%zu sockets are of the service manager", daemon->activation.count);
+	if (server_tls_port(daemon->server) != 0)
+		log_info("serves TLS: port %u; listens on %s", server_tls_port(daemon->server),
+			join(&daemon->config.tls_listen, where_tls, sizeof(where_tls)));
 	log_info("kvstored %s is ready: port %u; listens on %s; data in '%s'", PACKAGE_VERSION,
-		server_port(daemon->server), where, daemon->config.data_dir);
+		server_port(daemon->server), join(&daemon->config.listen, where, sizeof(where)),
+		daemon->config.data_dir);
 	if (is_main_process(daemon)) {
 		start_tell_state(daemon->store);
 		notify_ready();
@@ -238,11 +275,21 @@ static kv_status announce(struct daemon *daemon, struct kv_error *err)
 /* ---- all of it ---- */
 
 static kv_status (*const start_order[])(struct daemon *daemon, struct kv_error *err) = {
-	open_standard_files, read_config, find_user, open_log,
+	open_standard_files, read_config, find_users, open_log,
 	become_daemon, listen_to_signals, take_pidfile, raise_limits,
-	bind_addresses, drop_privileges,
+	check_sockets, bind_addresses, drop_privileges, read_credentials,
 	open_store, start_server, announce,
 };
+
+/* What to do about damaged data, behind what is wrong with it. */
+static void add_remedy(const struct daemon *daemon, const struct kv_error *err, char *line, size_t size)
+{
+	size_t len = strlen(line);
+
+	if (err->status == KV_CORRUPT && daemon->config.data_dir)
+		snprintf(line + len, size - len, "; nothing was changed: see 'kvfsck %s', and 'kvfsck --repair %s'",
+			daemon->config.data_dir, daemon->config.data_dir);
+}
 
 /* Once in the log, and once to whoever started us. */
 static void tell_failure(const struct daemon *daemon, enum exit_code code, const char *line)
@@ -251,13 +298,13 @@ static void tell_failure(const struct daemon *daemon, enum exit_code code, const
 
 	if (daemon->log_is_open)
 		log_error("cannot start: %s", line);
-	if (!daemonize_failed(code, line) && !told)
+	if (!daemonize_failed((int)code, line) && !told)
 		fprintf(stderr, "kvstored: %s\n", line);
 }
 
 enum exit_code start_daemon(struct daemon *daemon)
 {
-	char line[ERROR_LINE_MAX];
+	char line[ERROR_LINE_MAX + 2 * PATH_MAX];
 	struct kv_error err;
 
 	for (size_t i = 0; i < sizeof(start_order) / sizeof(start_order[0]); i++) {
@@ -267,7 +314,9 @@ enum exit_code start_daemon(struct daemon *daemon)
 		if (start_order[i](daemon, &err) == KV_OK)
 			continue;
 		code = exit_code_of(&err);
-		tell_failure(daemon, code, start_format_error(&err, line, sizeof(line)));
+		start_format_error(&err, line, sizeof(line));
+		add_remedy(daemon, &err, line, sizeof(line));
+		tell_failure(daemon, code, line);
 		return code;
 	}
 	return EXIT_CODE_OK;

@@ -58,6 +58,7 @@ enum exit_code stop_daemon(struct daemon *daemon, enum exit_code code)
 	daemon->store = store_close(daemon->store);
 	daemon->pidfile = pidfile_remove(daemon->pidfile);
 	daemon->signals = signals_close(daemon->signals);
+	peers_free(&daemon->peers);
 	config_free(&daemon->config);
 	free((char *)daemon->source.path);
 	daemon->source.path = NULL;

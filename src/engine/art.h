@@ -50,7 +50,7 @@ struct art_leaf *art_find(const struct art *art, struct slice key);
 
 /* Ordered walk; any thread, while the writer inserts: sees every key that was there when it was positioned, and
  * perhaps newer ones. Each function returns the leaf it stands on then, or NULL at the end (or when out of memory: see
- * art_iter_failed), after which it has to be positioned anew. */
+ * art_iter_failed), after which it has to be positioned anew; beyond the end, a further step in the same direction is NULL, too. */
 struct art_iter;
 struct art_iter *art_iter_new(const struct art *art); /* NULL when out of memory */
 struct art_iter *art_iter_free(struct art_iter *iter); /* NULL is allowed; returns NULL */

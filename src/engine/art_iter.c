@@ -3,16 +3,18 @@
  * Ordered walk: a stack of the nodes from the root to the leaf it stands on, each with the child that was taken.
  *
  * The writer may add to a node on the stack, or replace it. A small node's children are put in order once, when
- * the walk enters it, and later ones are not seen; a node that was replaced stays as it was and still leads to everything
- * that was in the tree then. So the walk goes on as if nothing had happened, only without the newer keys.
+ * the walk enters it (after a seek, when it first makes a step there), and later ones are not seen; a node that was
+ * replaced stays as it was and still leads to everything that was in the tree then. So the walk goes on as if nothing
+ * had happened, only without the newer keys.
  *
  * Nodes and leaves that follow one another in order lie anywhere in memory. So they are fetched ahead: the children of
- * a small node when the walk enters it, those of a large one two steps before, and the grandchildren below
- * the next child.
+ * a small node when the walk enters it, those of a large one two steps before; and of the next child what is needed to
+ * enter it.
  */
 #include "engine/art.h"
 
 #include "engine/art_node.h"
+#include "engine/iter_spare.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,12 +22,13 @@
 enum {
 	FRAMES_INSIDE = 32,
 	AT_TERMINAL = -1, /* in place of a child: the node's own key, before those of all children */
+	UNORDERED = 255,
 };
 
 struct frame {
 	const struct art_node *node;
-	int at;        /* of a small node: index in places; of a large one: byte; or AT_TERMINAL */
-	uint8_t count; /* of a small node: children when it was entered */
+	int at;        /* of a small node: index in places; of a large one, and while UNORDERED: byte; or AT_TERMINAL */
+	uint8_t count; /* of a small node: children when they were put in order, or UNORDERED */
 	uint8_t places[ART_NODE_SMALL_MAX]; /* of them, in the order of their bytes */
 };
 
@@ -38,9 +41,11 @@ struct art_iter {
 	struct frame inside[FRAMES_INSIDE];
 };
 
+static struct iter_spare spare;
+
 struct art_iter *art_iter_new(const struct art *art)
 {
-	struct art_iter *iter = malloc(sizeof *iter);
+	struct art_iter *iter = iter_spare_take(&spare, sizeof *iter);
 
 	if (!iter)
 		return NULL;
@@ -56,7 +61,7 @@ struct art_iter *art_iter_free(struct art_iter *iter)
 {
 	if (iter && iter->frames != iter->inside)
 		free(iter->frames);
-	free(iter);
+	iter_spare_give(&spare, iter);
 	return NULL;
 }
 
@@ -86,16 +91,25 @@ static bool grow(struct art_iter *iter)
 
 /* ---- fetching ahead ---- */
 
-static ART_INLINE void fetch_children(art_ref ref)
+static ART_INLINE void fetch_children(const struct art_node *node)
 {
-	const struct art_node *node = art_ref_node(ref);
-	unsigned count;
+	unsigned count = art_node_count(node);
 
-	if (art_ref_is_leaf(ref) || !art_node_is_small(node))
-		return;
-	count = art_node_count(node);
 	for (unsigned i = 0; i < count; i++)
 		art_ref_fetch(art_node_small_child(node, i));
+}
+
+/* The walk comes to it next, and its head is there. */
+static ART_INLINE void fetch_next(art_ref ref)
+{
+	const struct art_node *node = art_ref_node(ref);
+
+	if (art_ref_is_leaf(ref))
+		return;
+	if (node->type == ART_NODE4)
+		fetch_children(node);
+	else if (node->type == ART_NODE16)
+		art_node16_fetch(node);
 }
 
 static ART_INLINE void fetch_ahead(const struct frame *frame, bool forward)
@@ -106,13 +120,13 @@ static ART_INLINE void fetch_ahead(const struct frame *frame, bool forward)
 
 	if (art_node_is_small(frame->node)) {
 		if (at >= 0 && at < frame->count)
-			fetch_children(art_node_small_child(frame->node, frame->places[at]));
+			fetch_next(art_node_small_child(frame->node, frame->places[at]));
 		return;
 	}
 	child = art_node_large_from(frame->node, at, forward, &at);
 	if (child == 0)
 		return;
-	fetch_children(child);
+	fetch_next(child);
 	child = art_node_large_from(frame->node, at + step, forward, &at);
 	if (child != 0)
 		art_ref_fetch(child);
@@ -120,13 +134,34 @@ static ART_INLINE void fetch_ahead(const struct frame *frame, bool forward)
 
 /* ---- moving within a node ---- */
 
+/* Puts the children of a small node in order that was entered at a byte. Where it has no child for that, the walk stands so that
+ * the next step in the direction goes to the first beyond. */
+static void put_in_order(struct frame *frame, bool forward)
+{
+	const struct art_node *node = frame->node;
+	const uint8_t byte = (uint8_t)frame->at;
+	int less = 0;
+
+	fetch_children(node);
+	frame->count = (uint8_t)art_node_order(node, frame->places);
+	while (less < frame->count && art_node_small_byte(node, frame->places[less]) < byte)
+		less++;
+	frame->at = less;
+	if (less == frame->count || art_node_small_byte(node, frame->places[less]) != byte)
+		frame->at -= forward;
+}
+
 /* The next child in the direction; 0, and nothing changes, when there is none. */
 static art_ref step(struct frame *frame, bool forward)
 {
-	int at = frame->at + (forward ? 1 : -1);
+	const bool small = art_node_is_small(frame->node);
 	art_ref ret = 0;
+	int at;
 
-	if (!art_node_is_small(frame->node))
+	if (small && frame->count == UNORDERED)
+		put_in_order(frame, forward);
+	at = frame->at + (forward ? 1 : -1);
+	if (!small)
 		ret = art_node_large_from(frame->node, at, forward, &frame->at);
 	else if (at >= 0 && at < frame->count) {
 		ret = art_node_small_child(frame->node, frame->places[at]);
@@ -137,43 +172,39 @@ static art_ref step(struct frame *frame, bool forward)
 	return ret;
 }
 
-/* Stands at the child for `byte` and returns it. When there is none (in a small node: none when it was entered; a newer
- * one would not be come upon again on the way back), stands so that the next step in the direction goes to the
- * first beyond. */
-static art_ref stand_at_byte(struct frame *frame, uint8_t byte, bool forward)
+static struct frame *push(struct art_iter *iter, const struct art_node *node)
 {
-	const struct art_node *node = frame->node;
-	int less = 0;
-
-	if (!art_node_is_small(node)) {
-		frame->at = byte;
-		return art_node_large_child(node, byte);
-	}
-	while (less < frame->count && art_node_small_byte(node, frame->places[less]) < byte)
-		less++;
-	if (less < frame->count && art_node_small_byte(node, frame->places[less]) == byte) {
-		frame->at = less;
-		return art_node_small_child(node, frame->places[less]);
-	}
-	frame->at = forward ? less - 1 : less;
-	return 0;
+	assert(node);
+	if (iter->depth == iter->capacity && !grow(iter))
+		return NULL;
+	iter->frames[iter->depth].node = node;
+	return &iter->frames[iter->depth++];
 }
 
 /* Pushes the node; stands before all of its children, or after them. NULL when out of memory. */
 static struct frame *enter(struct art_iter *iter, const struct art_node *node, bool forward)
 {
-	struct frame *frame;
+	struct frame *frame = push(iter, node);
 
-	assert(node);
-	if (iter->depth == iter->capacity && !grow(iter))
+	if (!frame)
 		return NULL;
-	frame = &iter->frames[iter->depth++];
-	frame->node = node;
 	frame->at = forward ? -1 : 256;
 	if (art_node_is_small(node)) {
-		fetch_children(art_ref_of_node(node));
+		fetch_children(node);
 		frame->count = (uint8_t)art_node_order(node, frame->places);
 		frame->at = forward ? -1 : frame->count;
+	}
+	return frame;
+}
+
+/* Pushes the node; stands at its child for a byte, whether there is one or not. */
+static struct frame *enter_at(struct art_iter *iter, const struct art_node *node, uint8_t byte)
+{
+	struct frame *frame = push(iter, node);
+
+	if (frame) {
+		frame->at = byte;
+		frame->count = UNORDERED;
 	}
 	return frame;
 }
@@ -301,17 +332,17 @@ static struct art_leaf *seek(struct art_iter *iter, struct slice key, bool at_or
 		return NULL;
 	while (!art_ref_is_leaf(ref)) {
 		const struct art_node *node = art_ref_node(ref);
-		struct frame *frame;
+		const _Atomic(art_ref) *slot;
 
 		if (node->depth > proven)
 			order = compare_path(node, proven, key);
 		/* also when the key ends here: its leaf is the first of what is below */
 		if (order != 0 || node->depth == key.len)
 			return beside(iter, ref, order, at_or_after);
-		frame = enter(iter, node, at_or_after);
-		if (!frame)
+		if (!enter_at(iter, node, key.data[node->depth]))
 			return NULL;
-		ref = stand_at_byte(frame, key.data[node->depth], at_or_after);
+		slot = art_node_slot(art_ref_node(ref), key.data[node->depth]);
+		ref = slot ? art_ref_load(slot) : 0;
 		if (ref == 0)
 			return at_or_after ? climb_next(iter) : climb_prev(iter);
 		proven = (size_t)node->depth + 1;

@@ -107,40 +107,47 @@ struct art_node *art_node_grow(struct arena *arena, const struct art_node *node)
 	return ret;
 }
 
-uint8_t art_node_small_byte(const struct art_node *node, unsigned place)
+/* Each child's rank is how many have a smaller byte: nobody foretells the order of random bytes, so without branching by it. */
+static unsigned order_few(uint32_t bytes, unsigned count, uint8_t ret_places[ART_NODE_SMALL_MAX])
 {
-	const struct art_node16 *node16 = (const struct art_node16 *)node;
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t byte = (uint8_t)(bytes >> i * 8);
+		unsigned rank = 0;
 
-	if (node->type == ART_NODE4)
-		return (uint8_t)(atomic_load_explicit(&node->keys, memory_order_relaxed) >> place * 8);
-	return (uint8_t)(atomic_load_explicit(&node16->keys[place / 8], memory_order_relaxed) >> place % 8 * 8);
+		for (unsigned j = 0; j < count; j++)
+			rank += (uint8_t)(bytes >> j * 8) < byte;
+		ret_places[rank] = (uint8_t)i;
+	}
+	return count;
 }
 
-art_ref art_node_small_child(const struct art_node *node, unsigned place)
+/* The same for more of them: through a set of bytes. */
+static unsigned order_many(const struct art_node *node, unsigned count, uint8_t ret_places[ART_NODE_SMALL_MAX])
 {
-	if (node->type == ART_NODE4)
-		return art_ref_load(&((const struct art_node4 *)node)->child[place]);
-	return art_ref_load(&((const struct art_node16 *)node)->child[place]);
+	uint8_t place_of[256]; /* set for the bytes that are there */
+	uint64_t there[4] = { 0 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t byte = art_node_small_byte(node, i);
+
+		place_of[byte] = (uint8_t)i;
+		there[byte / 64] |= UINT64_C(1) << byte % 64;
+	}
+	for (unsigned word = 0; word < 4; word++)
+		for (uint64_t left = there[word]; left != 0; left &= left - 1)
+			/* cppcheck-suppress uninitvar ; it is set for the bytes of `there` */
+			ret_places[n++] = place_of[word * 64 + (unsigned)__builtin_ctzll(left)];
+	return n;
 }
 
 unsigned art_node_order(const struct art_node *node, uint8_t ret_places[ART_NODE_SMALL_MAX])
 {
-	unsigned count = art_node_count(node);
-	uint8_t bytes[ART_NODE_SMALL_MAX];
+	unsigned count = art_node_count(node); /* before the bytes */
 
-	/* by insertion: few, and often nearly in order */
-	for (unsigned i = 0; i < count; i++) {
-		uint8_t byte = art_node_small_byte(node, i);
-		unsigned at = i;
-
-		for (; at > 0 && bytes[at - 1] > byte; at--) {
-			bytes[at] = bytes[at - 1];
-			ret_places[at] = ret_places[at - 1];
-		}
-		bytes[at] = byte;
-		ret_places[at] = (uint8_t)i;
-	}
-	return count;
+	if (node->type == ART_NODE4)
+		return order_few(atomic_load_explicit(&node->keys, memory_order_relaxed), count, ret_places);
+	return order_many(node, count, ret_places);
 }
 
 art_ref art_node_large_child(const struct art_node *node, int byte)

@@ -83,15 +83,24 @@ static inline art_ref art_ref_of_node(const struct art_node *node)
 /* gcc takes a function that only prefetches for one without effect, and drops its calls */
 #define ART_INLINE inline __attribute__((always_inline))
 
-/* Starts to fetch a node, or a leaf with what was allocated right before it (which is what its head points to as long
- * as it was not replaced), into the cache. */
+/* Starts to fetch the head of a node, or a leaf with what was allocated right before it (which begins with the end of what its
+ * head points to as long as it was not replaced), into the cache. No more: the processor waits when too many fetches
+ * are under way. */
 static ART_INLINE void art_ref_fetch(art_ref ref)
 {
-	uintptr_t start = art_ref_is_leaf(ref) ? ref - 2 * ART_CACHE_LINE : ref;
+	if (art_ref_is_leaf(ref)) {
+		__builtin_prefetch((const uint8_t *)art_ref_leaf(ref) - ART_CACHE_LINE / 2);
+		__builtin_prefetch((const uint8_t *)art_ref_leaf(ref) + ART_CACHE_LINE / 2 - 1);
+	} else {
+		__builtin_prefetch(art_ref_node(ref));
+	}
+}
 
-	__builtin_prefetch((const void *)start);
-	__builtin_prefetch((const void *)(start + ART_CACHE_LINE));
-	__builtin_prefetch((const void *)(start + 2 * ART_CACHE_LINE));
+/* The lines of a node of 16 behind its head. */
+static ART_INLINE void art_node16_fetch(const struct art_node *node)
+{
+	__builtin_prefetch((const uint8_t *)node + ART_CACHE_LINE);
+	__builtin_prefetch((const uint8_t *)node + 2 * ART_CACHE_LINE);
 }
 
 static inline art_ref art_ref_load(const _Atomic(art_ref) *slot)
@@ -181,8 +190,21 @@ static inline bool art_node_is_small(const struct art_node *node)
 unsigned art_node_order(const struct art_node *node, uint8_t ret_places[ART_NODE_SMALL_MAX]);
 
 /* The byte and the child at a place that was there. */
-uint8_t art_node_small_byte(const struct art_node *node, unsigned place);
-art_ref art_node_small_child(const struct art_node *node, unsigned place);
+static inline uint8_t art_node_small_byte(const struct art_node *node, unsigned place)
+{
+	const struct art_node16 *node16 = (const struct art_node16 *)node;
+
+	if (node->type == ART_NODE4)
+		return (uint8_t)(atomic_load_explicit(&node->keys, memory_order_relaxed) >> place * 8);
+	return (uint8_t)(atomic_load_explicit(&node16->keys[place / 8], memory_order_relaxed) >> place % 8 * 8);
+}
+
+static inline art_ref art_node_small_child(const struct art_node *node, unsigned place)
+{
+	if (node->type == ART_NODE4)
+		return art_ref_load(&((const struct art_node4 *)node)->child[place]);
+	return art_ref_load(&((const struct art_node16 *)node)->child[place]);
+}
 
 /* In a large node: the child for a byte (0..255), 0 when there is none. */
 art_ref art_node_large_child(const struct art_node *node, int byte);

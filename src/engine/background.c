@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The worker threads' common part: starting, waking, waiting, stopping. All condition variables run on the monotonic clock. */
+#include "base/clock.h"
 #include "engine/compaction.h"
 #include "engine/engine_internal.h"
 
@@ -20,22 +21,44 @@ kv_status background_init(struct engine *engine)
 {
 	struct background *background = &engine->background;
 
+	background->overwritten = 1; /* not known yet */
 	if (pthread_mutex_init(&background->mu, NULL) != 0 ||
 		pthread_mutex_init(&background->pick_mu, NULL) != 0 ||
 		init_condition(&background->flush_wake) != KV_OK ||
 		init_condition(&background->compact_wake) != KV_OK ||
+		init_condition(&engine->scrub.wake) != KV_OK ||
 		init_condition(&background->progress) != KV_OK)
 		return KV_NO_MEMORY;
 	return KV_OK;
 }
 
+static void tell_stop(struct engine *engine)
+{
+	struct background *background = &engine->background;
+
+	pthread_mutex_lock(&background->mu);
+	background->stop = true;
+	pthread_cond_broadcast(&background->flush_wake);
+	pthread_cond_broadcast(&background->compact_wake);
+	pthread_cond_broadcast(&background->progress);
+	pthread_cond_broadcast(&engine->scrub.wake);
+	pthread_mutex_unlock(&background->mu);
+}
+
 kv_status background_start(struct engine *engine, struct kv_error *err)
 {
 	struct background *background = &engine->background;
-	int failed = pthread_create(&background->flush_thread, NULL, flush_thread, engine);
+	kv_status status = scrub_start(engine, err);
+	int failed;
 
-	if (failed)
+	if (status != KV_OK)
+		return status;
+	failed = pthread_create(&background->flush_thread, NULL, flush_thread, engine);
+	if (failed) {
+		tell_stop(engine);
+		scrub_join(engine);
 		return kv_error_errno(err, failed, "", "cannot start the flush thread");
+	}
 	while (background->compact_thread_count < engine->options.compaction_threads) {
 		failed = pthread_create(
 			&background->compact_threads[background->compact_thread_count], NULL,
@@ -53,12 +76,8 @@ void background_stop(struct engine *engine)
 {
 	struct background *background = &engine->background;
 
-	pthread_mutex_lock(&background->mu);
-	background->stop = true;
-	pthread_cond_broadcast(&background->flush_wake);
-	pthread_cond_broadcast(&background->compact_wake);
-	pthread_cond_broadcast(&background->progress);
-	pthread_mutex_unlock(&background->mu);
+	tell_stop(engine);
+	scrub_join(engine);
 	pthread_join(background->flush_thread, NULL);
 	while (background->compact_thread_count > 0)
 		pthread_join(background->compact_threads[--background->compact_thread_count], NULL);
@@ -74,6 +93,7 @@ void background_destroy(struct engine *engine)
 	pthread_mutex_destroy(&background->mu);
 	pthread_cond_destroy(&background->flush_wake);
 	pthread_cond_destroy(&background->compact_wake);
+	pthread_cond_destroy(&engine->scrub.wake);
 	pthread_cond_destroy(&background->progress);
 }
 
@@ -105,6 +125,21 @@ void background_progress(struct engine *engine)
 	background->progress_count++;
 	pthread_cond_broadcast(&background->progress);
 	pthread_mutex_unlock(&background->mu);
+}
+
+uint64_t background_quiet_us(struct engine *engine)
+{
+	struct background *background = &engine->background;
+	uint64_t sequence = engine_visible(engine), now = clock_monotonic_us(), quiet_us;
+
+	pthread_mutex_lock(&background->mu);
+	if (background->seen_us == 0 || background->seen_sequence != sequence) {
+		background->seen_sequence = sequence;
+		background->seen_us = now;
+	}
+	quiet_us = now > background->seen_us ? now - background->seen_us : 0;
+	pthread_mutex_unlock(&background->mu);
+	return quiet_us;
 }
 
 bool background_wait_locked(struct engine *engine, pthread_cond_t *condition, uint64_t deadline_us)

@@ -23,12 +23,6 @@ void block_builder_free(struct block_builder *builder)
 	*builder = (struct block_builder){ 0 };
 }
 
-size_t block_builder_bytes(const struct block_builder *builder)
-{
-	return BLOCK_HEAD_BYTES + builder->hashes.len + builder->runs.len + builder->keys.len +
-		builder->values.len;
-}
-
 bool block_builder_fits(const struct block_builder *builder, const struct entry *entry)
 {
 	size_t bytes = block_builder_bytes(builder);
@@ -38,6 +32,12 @@ bool block_builder_fits(const struct block_builder *builder, const struct entry 
 		return true;
 	return bytes <= BLOCK_SHARED_BYTES_MAX && more <= BLOCK_SHARED_BYTES_MAX - bytes &&
 		entry->value.len <= BLOCK_SHARED_BYTES_MAX - bytes - more;
+}
+
+/* Room for `bytes` more, nearly always without a call. */
+static inline kv_status make_room(struct buf *buf, size_t bytes)
+{
+	return bytes <= buf->capacity - buf->len ? KV_OK : buf_reserve(buf, bytes);
 }
 
 /* A run begins: its first key is written whole, so that a search can enter the block there. */
@@ -50,50 +50,86 @@ static kv_status start_run(struct block_builder *builder)
 	return buf_append(&builder->runs, bytes, sizeof bytes);
 }
 
-static kv_status append_key(struct block_builder *builder, const struct entry *entry, size_t shared)
+static inline size_t put_length(uint8_t *to, uint64_t v)
 {
-	uint8_t head[ENTRY_HEAD_MAX];
-	unsigned sequence_bytes = 1;
-	size_t len = 0;
-	kv_status status;
-
-	while (sequence_bytes < 7 && entry->sequence >> 8 * sequence_bytes != 0)
-		sequence_bytes++;
-	head[len++] = (uint8_t)((unsigned)entry->kind | (sequence_bytes - 1) << BLOCK_TAG_SEQUENCE_SHIFT |
-		(entry->expires_unix_ms != 0 ? BLOCK_TAG_EXPIRES : 0));
-	len += put_varint64(head + len, shared);
-	len += put_varint64(head + len, entry->key.len - shared);
-	len += put_varint64(head + len, entry->value.len);
-	put_fixed64(head + len, entry->sequence); /* there is room for the zeros behind it */
-	len += sequence_bytes;
-	if (entry->expires_unix_ms != 0)
-		len += put_varint64(head + len, entry->expires_unix_ms);
-	status = buf_append(&builder->keys, head, len);
-	if (status != KV_OK)
-		return status;
-	return buf_append(&builder->keys, entry->key.data + shared, entry->key.len - shared);
+	if (v >= 0x80)
+		return put_varint64(to, v);
+	*to = (uint8_t)v;
+	return 1;
 }
 
-kv_status block_builder_add(struct block_builder *builder, const struct entry *entry, uint64_t hash)
+/* Bytes of the number without the zeros in front, at least 1. */
+static inline unsigned sequence_bytes(uint64_t sequence)
 {
-	size_t shared = 0;
-	kv_status status = KV_OK;
+	return (71 - (unsigned)__builtin_clzll(sequence | 1)) / 8;
+}
 
-	assert(block_builder_fits(builder, entry));
-	if (builder->count % RUN_ENTRIES != 0)
-		shared = slice_common_prefix(buf_slice(&builder->last_key), entry->key);
-	else if (builder->count > 0)
-		status = start_run(builder);
-	if (status == KV_OK)
-		status = append_key(builder, entry, shared);
-	if (status == KV_OK)
-		status = buf_append_slice(&builder->values, entry->value);
-	if (status == KV_OK)
-		status = buf_append_byte(&builder->hashes, (uint8_t)hash);
-	if (status == KV_OK)
-		status = buf_set(&builder->last_key, entry->key);
+static inline kv_status append_key(struct block_builder *builder, const struct entry *entry, size_t shared)
+{
+	size_t unshared = entry->key.len - shared;
+	unsigned bytes = sequence_bytes(entry->sequence);
+	kv_status status = make_room(&builder->keys, ENTRY_HEAD_MAX + unshared);
+	uint8_t *p;
+
 	if (status != KV_OK)
 		return status;
+	p = builder->keys.data + builder->keys.len;
+	*p++ = (uint8_t)((unsigned)entry->kind | (bytes - 1) << BLOCK_TAG_SEQUENCE_SHIFT |
+		(entry->expires_unix_ms != 0 ? BLOCK_TAG_EXPIRES : 0));
+	p += put_length(p, shared);
+	p += put_length(p, unshared);
+	p += put_length(p, entry->value.len);
+	put_fixed64(p, entry->sequence); /* there is room for the zeros behind it */
+	p += bytes;
+	if (entry->expires_unix_ms != 0)
+		p += put_varint64(p, entry->expires_unix_ms);
+	memcpy(p, entry->key.data + shared, unshared);
+	builder->keys.len = (size_t)(p - builder->keys.data) + unshared;
+	return KV_OK;
+}
+
+static inline kv_status append_value(struct block_builder *builder, struct slice value)
+{
+	kv_status status = make_room(&builder->values, value.len);
+
+	if (status == KV_OK && value.len > 0) {
+		memcpy(builder->values.data + builder->values.len, value.data, value.len);
+		builder->values.len += value.len;
+	}
+	return status;
+}
+
+/* What it has in common with the last one is there already. */
+static inline kv_status set_last_key(struct block_builder *builder, struct slice key, size_t common)
+{
+	struct buf *last = &builder->last_key;
+	kv_status status = key.len <= last->capacity ? KV_OK : buf_reserve(last, key.len - last->len);
+
+	if (status == KV_OK) {
+		memcpy(last->data + common, key.data + common, key.len - common);
+		last->len = key.len;
+	}
+	return status;
+}
+
+kv_status block_builder_add(struct block_builder *builder, const struct entry *entry, uint64_t hash,
+	size_t common)
+{
+	bool starts_run = builder->count % RUN_ENTRIES == 0;
+	kv_status status = make_room(&builder->hashes, BLOCK_HASH_BYTES);
+
+	assert(block_builder_fits(builder, entry));
+	if (status == KV_OK && starts_run && builder->count > 0)
+		status = start_run(builder);
+	if (status == KV_OK)
+		status = append_key(builder, entry, starts_run ? 0 : common);
+	if (status == KV_OK)
+		status = append_value(builder, entry->value);
+	if (status == KV_OK)
+		status = set_last_key(builder, entry->key, common);
+	if (status != KV_OK)
+		return status;
+	builder->hashes.data[builder->hashes.len++] = (uint8_t)hash;
 	builder->last_sequence = entry->sequence;
 	builder->count++;
 	return KV_OK;

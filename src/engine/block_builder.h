@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "engine/entry.h"
+#include "engine/format.h"
 
 struct block_builder {
 	struct buf hashes, runs, keys, values;
@@ -26,13 +27,19 @@ struct block_builder {
 void block_builder_free(struct block_builder *builder); /* the content; `{0}` is an empty one */
 
 /* Bytes of the block as it would be finished now. */
-size_t block_builder_bytes(const struct block_builder *builder);
+static inline size_t block_builder_bytes(const struct block_builder *builder)
+{
+	return BLOCK_HEAD_BYTES + builder->hashes.len + builder->runs.len + builder->keys.len +
+		builder->values.len;
+}
 
 /* May the entry still be added? An empty block takes any; with more, offsets have to fit into 16 bits. */
 bool block_builder_fits(const struct block_builder *builder, const struct entry *entry);
 
-/* The entry must fit and come after the last one; `hash` = key_hash(entry->key). After KV_NO_MEMORY the builder can only be freed. */
-kv_status block_builder_add(struct block_builder *builder, const struct entry *entry, uint64_t hash);
+/* The entry must fit and come after the last one; `hash` = key_hash(entry->key); `common`: bytes that its key has in common with last_key. After
+ * KV_NO_MEMORY the builder can only be freed. */
+kv_status block_builder_add(struct block_builder *builder, const struct entry *entry, uint64_t hash,
+	size_t common);
 
 /* Appends the block (at least one entry) to `to` and empties the builder. */
 kv_status block_builder_finish(struct block_builder *builder, struct buf *to);

@@ -9,6 +9,10 @@
 #include "base/coding.h"
 #include "engine/format.h"
 
+#include <assert.h>
+
+enum { LINE_BYTES = 64 };
+
 /* One entry, decoded; `shared` bytes of its key are those of the entry before. */
 struct decoded {
 	const uint8_t *suffix;
@@ -158,10 +162,12 @@ static inline __attribute__((always_inline)) bool decode(const struct block *blo
 
 	/* nearly always each number but the value's length is a byte, and the block goes on for some more */
 	if (block->values_end - p < 5 + 8 || (p[0] | p[1] | p[2]) >= 0x80 || (p[3] & p[4]) >= 0x80) {
-		struct decoded any; /* of its own: *ret stays in registers */
+		struct block_position here = *pos; /* of their own: what is behind the pointers stays in registers */
+		struct decoded any;
 
-		if (!decode_any(block, pos, previous_len, &any))
+		if (!decode_any(block, &here, previous_len, &any))
 			return false;
+		*pos = here;
 		*ret = any;
 		return true;
 	}
@@ -183,6 +189,24 @@ static inline __attribute__((always_inline)) bool decode(const struct block *blo
 	ret->expires_unix_ms = 0;
 	return accept(block, pos, previous_len, p + 4 + bits / 8, pos->key[0] & BLOCK_TAG_KIND, value_len,
 		ret);
+}
+
+kv_status block_check_runs(const struct block *block)
+{
+	struct block_position pos = { block->keys, block->keys_end }, told;
+	struct decoded decoded = { 0 };
+
+	for (uint32_t index = 0; index < block->count; index++) {
+		if ((index & ((1u << block->run_shift) - 1)) == 0) {
+			if (!run_position(block, index >> block->run_shift, &told) || told.key != pos.key ||
+				told.value != pos.value)
+				return KV_CORRUPT;
+			decoded.shared = decoded.unshared = 0;
+		}
+		if (!decode(block, &pos, decoded.shared + decoded.unshared, &decoded))
+			return KV_CORRUPT;
+	}
+	return KV_OK;
 }
 
 static inline void fill(struct entry *entry, struct slice key, const struct decoded *from)
@@ -229,6 +253,22 @@ static inline bool probe_to(const struct block *block, struct probe *probe, stru
 	return true;
 }
 
+/* Starts to fetch the entry `index`, which is where it must be if all are about as long: key and value come side by side. */
+static inline void prefetch_entry(const struct block *block, uint32_t index)
+{
+	size_t keys = (size_t)(block->keys_end - block->keys);
+	size_t values = (size_t)(block->values_end - block->keys_end);
+	uint32_t part = (index << 16) / block->count; /* of the block; the index has at most 16 bits */
+	const uint8_t *value;
+
+	if (keys > BLOCK_SHARED_BYTES_MAX || values > BLOCK_SHARED_BYTES_MAX)
+		return;
+	__builtin_prefetch(block->keys + (keys * part >> 16));
+	value = block->keys_end + (values * part >> 16);
+	__builtin_prefetch(value);
+	__builtin_prefetch(value + LINE_BYTES);
+}
+
 kv_status block_get(const struct block *block, struct slice key, uint64_t hash,
 	uint64_t max_sequence, struct entry *ret)
 {
@@ -240,6 +280,7 @@ kv_status block_get(const struct block *block, struct slice key, uint64_t hash,
 		hit = memchr(hit, (uint8_t)hash, (size_t)(end - hit));
 		if (!hit)
 			return KV_NOT_FOUND;
+		prefetch_entry(block, (uint32_t)(hit - block->hashes));
 		if (!probe_to(block, &probe, key, (uint32_t)(hit - block->hashes), &decoded))
 			return KV_CORRUPT;
 		if (probe.matched == key.len && probe.key_len == key.len && decoded.sequence <= max_sequence)
@@ -249,79 +290,136 @@ kv_status block_get(const struct block *block, struct slice key, uint64_t hash,
 	return KV_OK;
 }
 
-kv_status block_cursor_open(struct block_cursor *cursor, struct slice content, struct entry *entry)
+kv_status block_cursor_open(struct block_cursor *cursor, struct slice content)
 {
-	cursor->entry = entry;
 	return block_open(content, &cursor->block);
 }
 
-/* Short suffixes, nearly all, are copied without a call where both sides have room. */
-static inline void copy_suffix(struct block_cursor *cursor, const struct decoded *from)
+/* The key of an entry that shares some of it with the one before, which may lie right before `to`. Short parts, nearly all, are copied without
+ * a call where both sides have room. */
+static inline void assemble(uint8_t *to, const uint8_t *previous, const struct decoded *from,
+	const struct block *block)
 {
-	uint8_t *to = cursor->key + from->shared;
+	uint8_t part[BLOCK_KEY_SLACK / 2];
 
-	if (from->unshared <= BLOCK_KEY_SLACK &&
-		cursor->block.values_end - from->suffix >= BLOCK_KEY_SLACK)
-		memcpy(to, from->suffix, BLOCK_KEY_SLACK);
-	else
-		memcpy(to, from->suffix, from->unshared);
+	if (from->shared <= sizeof part && from->unshared <= sizeof part &&
+		(size_t)(block->values_end - from->suffix) >= sizeof part) {
+		memcpy(part, previous, sizeof part);
+		memcpy(to, part, sizeof part);
+		memcpy(to + from->shared, from->suffix, sizeof part);
+	} else {
+		memcpy(to, previous, from->shared);
+		memcpy(to + from->shared, from->suffix, from->unshared);
+	}
 }
 
-/* Takes the entry at cursor->next; its index is given. */
-static inline kv_status step(struct block_cursor *cursor, uint32_t index, size_t previous_len)
+/*
+ * Decodes up to `most` entries from `index` on, which begins at *pos. `previous` is the key before it, empty where a run begins: it lies
+ * in the block or at the start of `keys`, of which keys_bytes are in use.
+ */
+static kv_status fill_batch(struct block_cursor *cursor, uint32_t index, const struct block_position *pos,
+	struct slice previous, uint32_t most)
 {
+	const uint32_t run_mask = (1u << cursor->block.run_shift) - 1;
+	struct block_position next = *pos;
 	struct decoded decoded;
+	uint32_t n = 0;
 
-	if (!decode(&cursor->block, &cursor->next, previous_len, &decoded))
-		return KV_CORRUPT;
-	copy_suffix(cursor, &decoded);
+	if (most > cursor->block.count - index)
+		most = cursor->block.count - index;
+	for (; n < most; n++) {
+		struct block_position here = next;
+		struct slice key;
+
+		if (((index + n) & run_mask) == 0)
+			previous.len = 0;
+		if (!decode(&cursor->block, &here, previous.len, &decoded))
+			break;
+		key = slice_of(decoded.suffix, decoded.shared + decoded.unshared);
+		if (decoded.shared > 0) {
+			assert(previous.data); /* else decode() had found less to share */
+			key.data = cursor->keys + cursor->keys_bytes;
+			if (key.len > sizeof cursor->keys - BLOCK_KEY_SLACK - cursor->keys_bytes)
+				break; /* it begins the next batch */
+			assemble(cursor->keys + cursor->keys_bytes, previous.data, &decoded, &cursor->block);
+			cursor->keys_bytes += key.len;
+		}
+		__builtin_prefetch(decoded.value);
+		fill(&cursor->entries[n], key, &decoded);
+		previous = key;
+		next.key = decoded.suffix + decoded.unshared; /* one by one, as in fill() */
+		next.value = decoded.value + decoded.value_len;
+	}
 	cursor->index = index;
-	fill(cursor->entry, slice_of(cursor->key, decoded.shared + decoded.unshared), &decoded);
-	return KV_OK;
+	cursor->count = n;
+	cursor->next = next;
+	return n > 0 ? KV_OK : KV_CORRUPT;
 }
 
-static kv_status start_run(struct block_cursor *cursor, uint32_t run)
+static kv_status start_run(struct block_cursor *cursor, uint32_t run, uint32_t most)
 {
-	if (!run_position(&cursor->block, run, &cursor->next))
+	struct block_position pos;
+
+	cursor->keys_bytes = 0;
+	if (!run_position(&cursor->block, run, &pos))
 		return KV_CORRUPT;
-	return step(cursor, run << cursor->block.run_shift, 0);
+	return fill_batch(cursor, run << cursor->block.run_shift, &pos, slice_of(NULL, 0), most);
 }
 
-/* Decodes at most one run. */
-static kv_status go_to(struct block_cursor *cursor, uint32_t index)
+/* The batch behind this one. The last key of this one has to stay, for the next to share with. */
+static kv_status go_on(struct block_cursor *cursor, uint32_t most)
 {
-	kv_status status = start_run(cursor, index >> cursor->block.run_shift);
+	struct slice previous = cursor->entries[cursor->count - 1].key;
+	struct block_position pos = cursor->next;
 
-	while (status == KV_OK && cursor->index < index)
-		status = step(cursor, cursor->index + 1, cursor->entry->key.len);
+	cursor->keys_bytes = 0;
+	if (previous.data >= cursor->keys && previous.data < cursor->keys + sizeof cursor->keys) {
+		memmove(cursor->keys, previous.data, previous.len);
+		previous.data = cursor->keys;
+		cursor->keys_bytes = previous.len;
+	}
+	return fill_batch(cursor, cursor->index + cursor->count, &pos, previous, most);
+}
+
+/* A batch that ends with entry `index`. */
+static kv_status end_with(struct block_cursor *cursor, uint32_t index)
+{
+	uint32_t run = index >> cursor->block.run_shift;
+	uint32_t more = BLOCK_BATCH >> cursor->block.run_shift; /* runs that a batch has room for */
+	uint32_t left;
+	kv_status status;
+
+	if (more > 1)
+		run -= run < more - 1 ? run : more - 1;
+	left = index + 1 - (run << cursor->block.run_shift);
+	status = start_run(cursor, run, left < BLOCK_BATCH ? left : BLOCK_BATCH);
+	while (status == KV_OK && (left = index + 1 - cursor->index - cursor->count) > 0)
+		status = go_on(cursor, left < BLOCK_BATCH ? left : BLOCK_BATCH);
 	return status;
 }
 
 kv_status block_cursor_first(struct block_cursor *cursor)
 {
-	return start_run(cursor, 0);
+	return start_run(cursor, 0, BLOCK_BATCH);
 }
 
 kv_status block_cursor_last(struct block_cursor *cursor)
 {
-	return go_to(cursor, cursor->block.count - 1);
+	return end_with(cursor, cursor->block.count - 1);
 }
 
 kv_status block_cursor_next(struct block_cursor *cursor)
 {
-	uint32_t index = cursor->index + 1;
-	bool starts_run = (index & ((1u << cursor->block.run_shift) - 1)) == 0;
-
-	if (index == cursor->block.count)
+	if (cursor->index + cursor->count == cursor->block.count)
 		return KV_NOT_FOUND;
-	return step(cursor, index, starts_run ? 0 : cursor->entry->key.len);
+	return go_on(cursor, BLOCK_BATCH);
 }
 
 kv_status block_cursor_prev(struct block_cursor *cursor)
 {
 	if (cursor->index == 0)
 		return KV_NOT_FOUND;
-	return go_to(cursor, cursor->index - 1);
+	return end_with(cursor, cursor->index - 1);
 }
 
 /* The last run that begins before (key, sequence), or the first run. */
@@ -347,24 +445,46 @@ static kv_status find_run(const struct block *block, struct slice key, uint64_t 
 	return KV_OK;
 }
 
-kv_status block_cursor_seek(struct block_cursor *cursor, struct slice key, uint64_t sequence)
+/* The first of the batch at or after the position; `count` when there is none. */
+static uint32_t find_in_batch(const struct block_cursor *cursor, struct slice key, uint64_t sequence)
+{
+	uint32_t at = 0;
+
+	while (at < cursor->count && entry_compare_position(cursor->entries[at].key,
+					     cursor->entries[at].sequence, key, sequence) < 0)
+		at++;
+	return at;
+}
+
+kv_status block_cursor_seek(struct block_cursor *cursor, struct slice key, uint64_t sequence, uint32_t *ret_at)
 {
 	uint32_t run;
 	kv_status status = find_run(&cursor->block, key, sequence, &run);
 
 	if (status == KV_OK)
-		status = start_run(cursor, run);
-	while (status == KV_OK && entry_compare_position(cursor->entry->key, cursor->entry->sequence,
-					  key, sequence) < 0)
+		status = start_run(cursor, run, BLOCK_BATCH_SEEK);
+	while (status == KV_OK) {
+		*ret_at = find_in_batch(cursor, key, sequence);
+		if (*ret_at < cursor->count)
+			break;
 		status = block_cursor_next(cursor);
+	}
 	return status;
 }
 
-kv_status block_cursor_seek_before(struct block_cursor *cursor, struct slice key)
+kv_status block_cursor_seek_before(struct block_cursor *cursor, struct slice key, uint32_t *ret_at)
 {
-	kv_status status = block_cursor_seek(cursor, key, ENTRY_SEQUENCE_MAX);
+	kv_status status = block_cursor_seek(cursor, key, ENTRY_SEQUENCE_MAX, ret_at);
 
+	if (status == KV_OK && *ret_at > 0) {
+		--*ret_at;
+		return KV_OK;
+	}
 	if (status == KV_NOT_FOUND)
-		return block_cursor_last(cursor);
-	return status == KV_OK ? block_cursor_prev(cursor) : status;
+		status = block_cursor_last(cursor);
+	else if (status == KV_OK)
+		status = block_cursor_prev(cursor);
+	if (status == KV_OK)
+		*ret_at = cursor->count - 1;
+	return status;
 }

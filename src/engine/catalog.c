@@ -8,11 +8,14 @@
  */
 #include "engine/catalog.h"
 
+#include "engine/catalog_ranges.h"
 #include "engine/filename.h"
 #include "engine/wal.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+enum { FROZEN_MEANWHILE = 8 }; /* memtables frozen during one change: as many as there are segments made ahead, one */
 
 kv_status catalog_init(struct catalog *catalog, const struct dir *dir, const struct store_id *id,
 	struct views *views, struct table_cache *tables)
@@ -20,12 +23,15 @@ kv_status catalog_init(struct catalog *catalog, const struct dir *dir, const str
 	*catalog = (struct catalog){ .dir = dir, .id = id, .views = views, .tables = tables };
 	atomic_init(&catalog->next_file_number, 1);
 	atomic_init(&catalog->visible_sequence, 0);
-	return pthread_mutex_init(&catalog->io_mu, NULL) == 0 ? KV_OK : KV_NO_MEMORY;
+	if (pthread_mutex_init(&catalog->io_mu, NULL) != 0)
+		return KV_NO_MEMORY;
+	return history_init(&catalog->history, dir);
 }
 
 void catalog_destroy(struct catalog *catalog)
 {
 	free(catalog->wal_numbers);
+	history_destroy(&catalog->history);
 	pthread_mutex_destroy(&catalog->io_mu);
 }
 
@@ -35,7 +41,7 @@ uint64_t catalog_new_file_number(struct catalog *catalog)
 }
 
 kv_status catalog_describe(struct catalog *catalog, struct view_level *const levels[MANIFEST_LEVELS],
-	const uint64_t *wal_numbers, size_t wal_count, struct manifest *ret)
+	const struct range_set *ranges, const uint64_t *wal_numbers, size_t wal_count, struct manifest *ret)
 {
 	struct manifest manifest = { 0 };
 	kv_status status = KV_OK;
@@ -47,6 +53,8 @@ kv_status catalog_describe(struct catalog *catalog, struct view_level *const lev
 			status = manifest_add_table(&manifest, n, table_meta(levels[n]->tables[i]));
 	for (size_t i = 0; status == KV_OK && i < wal_count; i++)
 		status = manifest_add_wal(&manifest, wal_numbers[i]);
+	if (status == KV_OK)
+		status = catalog_ranges_describe(ranges, &manifest);
 	if (status != KV_OK) {
 		manifest_free(&manifest);
 		return status;
@@ -134,16 +142,18 @@ static kv_status edit_levels(const struct catalog_edit *edit, const struct view 
 /* ---- WAL segments ---- */
 
 struct wal_change {
-	uint64_t *kept; /* malloc'ed: the numbers that the MANIFEST will list */
+	uint64_t *kept; /* malloc'ed: the numbers of those that the MANIFEST will list to be replayed */
 	size_t kept_count;
-	uint64_t *gone; /* malloc'ed */
-	size_t gone_count;
+	uint64_t *unused; /* malloc'ed: those that go and were never begun */
+	size_t unused_count;
+	struct history_plan history;
 };
 
 static void wal_change_free(struct wal_change *change)
 {
 	free(change->kept);
-	free(change->gone);
+	free(change->unused);
+	history_plan_free(&change->history);
 }
 
 /* The oldest segment that memory still needs once edit->flushed is gone. */
@@ -155,33 +165,44 @@ static uint64_t oldest_needed_locked(const struct view *view, const struct memta
 	return memtable_wal_number(view->active);
 }
 
+static uint64_t oldest_needed(struct catalog *catalog, const struct catalog_edit *edit)
+{
+	uint64_t number = 0;
+
+	if (edit->forget_wals)
+		return UINT64_MAX;
+	pthread_mutex_lock(&catalog->views->mu);
+	if (edit->flushed)
+		number = oldest_needed_locked(views_peek(catalog->views), edit->flushed);
+	pthread_mutex_unlock(&catalog->views->mu);
+	return number;
+}
+
 static kv_status plan_wals(struct catalog *catalog, const struct catalog_edit *edit,
 	struct wal_change *ret)
 {
 	struct wal_change change = { 0 };
-	uint64_t needed = 0;
+	uint64_t needed = oldest_needed(catalog, edit);
+	kv_status status = history_plan(&catalog->history, needed, edit->forget_wals,
+		&change.history);
 
 	pthread_mutex_lock(&catalog->views->mu);
 	change.kept = malloc((catalog->wal_count + 1) * sizeof *change.kept);
-	change.gone = malloc((catalog->wal_count + 1) * sizeof *change.gone);
-	if (change.kept && change.gone) {
-		if (edit->flushed)
-			needed = oldest_needed_locked(views_peek(catalog->views), edit->flushed);
-		if (edit->forget_wals)
-			needed = UINT64_MAX;
+	change.unused = malloc((catalog->wal_count + 1) * sizeof *change.unused);
+	if (status == KV_OK && change.kept && change.unused) {
 		for (size_t i = 0; i < catalog->wal_count; i++) {
 			uint64_t number = catalog->wal_numbers[i];
 
-			if (number < needed)
-				change.gone[change.gone_count++] = number;
-			else
+			if (number >= needed)
 				change.kept[change.kept_count++] = number;
+			else if (!history_has(&catalog->history, number))
+				change.unused[change.unused_count++] = number;
 		}
 		if (edit->new_wal != 0)
 			change.kept[change.kept_count++] = edit->new_wal;
 	}
 	pthread_mutex_unlock(&catalog->views->mu);
-	if (!change.kept || !change.gone) {
+	if (status != KV_OK || !change.kept || !change.unused) {
 		wal_change_free(&change);
 		return KV_NO_MEMORY;
 	}
@@ -189,49 +210,41 @@ static kv_status plan_wals(struct catalog *catalog, const struct catalog_edit *e
 	return KV_OK;
 }
 
-/* Keeps `number` for reuse if none is kept yet, and not at the clean end; returns what is to be removed instead, 0: nothing. */
-static uint64_t keep_or_remove(struct catalog *catalog, uint64_t number, bool clean_end)
-{
-	uint64_t remove = number;
-
-	pthread_mutex_lock(&catalog->views->mu);
-	if (!clean_end && catalog->wal_retired == 0) {
-		catalog->wal_retired = number;
-		remove = 0;
-	}
-	pthread_mutex_unlock(&catalog->views->mu);
-	return remove;
-}
-
-/* A file that cannot be removed is an orphan, which the next start sweeps: nothing is lost by it. */
-static bool unlink_wal(struct catalog *catalog, uint64_t number)
-{
-	char name[FILENAME_MAX_BYTES];
-
-	return dir_unlink(catalog->dir, filename_make(name, FILENAME_WAL, number), NULL) == KV_OK;
-}
-
 static void remove_wal(struct catalog *catalog, struct catalog_edit *edit, uint64_t number)
 {
-	if (number != 0 && unlink_wal(catalog, number))
+	if (number != 0 && catalog_remove_wal(catalog, number))
 		edit->wals_removed++;
 }
 
-static void retire_wals(struct catalog *catalog, struct catalog_edit *edit,
-	const struct wal_change *change)
+/* The largest that no reader is in. */
+static const struct history_item *best_to_reuse(const struct history_plan *plan)
 {
-	uint64_t kept_before = 0;
+	const struct history_item *best = NULL;
 
-	for (size_t i = 0; i < change->gone_count; i++)
-		remove_wal(catalog, edit,
-			keep_or_remove(catalog, change->gone[i], edit->forget_wals));
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct history_item *item = &plan->items[i];
+
+		if (!item->kept && !item->held && (!best || item->bytes > best->bytes))
+			best = item;
+	}
+	return best;
+}
+
+static void retire_wals(struct catalog *catalog, struct catalog_edit *edit, struct wal_change *change)
+{
+	struct history_plan *plan = &change->history;
+	const struct history_item *reuse = NULL;
+
+	history_apply(&catalog->history, plan);
 	if (!edit->forget_wals)
-		return;
-	pthread_mutex_lock(&catalog->views->mu);
-	kept_before = catalog->wal_retired;
-	catalog->wal_retired = 0;
-	pthread_mutex_unlock(&catalog->views->mu);
-	remove_wal(catalog, edit, kept_before);
+		reuse = best_to_reuse(plan);
+	for (size_t i = 0; i < plan->count; i++)
+		if (!plan->items[i].kept && &plan->items[i] != reuse)
+			remove_wal(catalog, edit, plan->items[i].number);
+	for (size_t i = 0; i < change->unused_count; i++)
+		remove_wal(catalog, edit, change->unused[i]);
+	if (reuse || edit->forget_wals)
+		remove_wal(catalog, edit, catalog_set_retired(catalog, reuse ? reuse->number : 0));
 }
 
 /* ---- apply ---- */
@@ -247,45 +260,68 @@ static size_t frozen_without(const struct view *view, const struct memtable *flu
 	return count;
 }
 
+/* Memory for the next view, taken before the MANIFEST is written: so that nothing can fail after it. */
+struct next_view {
+	struct view *view;
+	struct memtable **frozen;
+	size_t frozen_max;
+};
+
+static void next_view_free(struct next_view *next)
+{
+	free(next->view);
+	free(next->frozen);
+}
+
+static kv_status next_view_make(const struct view *before, struct next_view *ret)
+{
+	ret->frozen_max = before->frozen_count + FROZEN_MEANWHILE;
+	ret->view = view_room(ret->frozen_max);
+	ret->frozen = malloc(ret->frozen_max * sizeof(struct memtable *));
+	return ret->view && ret->frozen ? KV_OK : KV_NO_MEMORY;
+}
+
 static kv_status install_locked(struct catalog *catalog, const struct catalog_edit *edit,
-	struct view_level *levels[MANIFEST_LEVELS], struct wal_change *wals)
+	struct view_level *levels[MANIFEST_LEVELS], struct range_set *ranges, struct wal_change *wals,
+	struct next_view *next)
 {
 	struct view *old = views_peek(catalog->views);
-	struct memtable **frozen = malloc((old->frozen_count + 1) * sizeof(struct memtable *));
-	struct view *view = NULL;
+	struct view *view = next->view;
 
-	if (frozen)
-		view = view_new(old->active, frozen, frozen_without(old, edit->flushed, frozen),
-			levels);
-	free(frozen);
-	if (!view)
+	if (old->frozen_count > next->frozen_max)
 		return KV_NO_MEMORY;
+	view_fill(view, old->active, next->frozen, frozen_without(old, edit->flushed, next->frozen), levels);
+	next->view = NULL;
+	view_set_ranges(view, ranges, catalog->flushed_sequence);
 	views_replace_locked(catalog->views, view);
 	free(catalog->wal_numbers);
 	catalog->wal_numbers = wals->kept;
 	catalog->wal_count = wals->kept_count;
 	wals->kept = NULL;
-	if (edit->new_wal != 0)
+	if (edit->new_wal != 0) {
 		catalog->wal_spare = edit->new_wal;
+		catalog->wal_spare_bytes = edit->new_wal_bytes;
+	}
 	if (edit->forget_wals)
-		catalog->wal_spare = 0;
+		catalog->wal_spare = catalog->wal_spare_bytes = 0;
 	if (edit->flushed)
 		memtable_set_state(edit->flushed, MEMTABLE_FLUSHED);
 	return KV_OK;
 }
 
-/* The MANIFEST is durable, so the memory must follow: out of memory here may not leave the two apart. */
+/* The MANIFEST is durable, so the memory must follow; what it needs is there. */
 static kv_status install(struct catalog *catalog, const struct catalog_edit *edit,
-	struct view_level *levels[MANIFEST_LEVELS], struct wal_change *wals, struct kv_error *err)
+	struct view_level *levels[MANIFEST_LEVELS], struct range_set *ranges, struct wal_change *wals,
+	struct next_view *next, struct kv_error *err)
 {
 	kv_status status;
 
 	pthread_mutex_lock(&catalog->views->mu);
-	status = install_locked(catalog, edit, levels, wals);
+	status = install_locked(catalog, edit, levels, ranges, wals, next);
 	pthread_mutex_unlock(&catalog->views->mu);
 	if (status != KV_OK)
 		return kv_error_set(err, KV_UNCERTAIN,
-			"out of memory after a change of MANIFEST");
+			"too many memtables were frozen during a change of MANIFEST");
 	return KV_OK;
 }
 
@@ -304,16 +340,21 @@ static void mark_removed(const struct catalog_edit *edit, const struct view *bef
 }
 
 static kv_status write_manifest(struct catalog *catalog, const struct catalog_edit *edit,
-	struct view_level *levels[MANIFEST_LEVELS], const struct wal_change *wals,
-	struct kv_error *err)
+	struct view_level *levels[MANIFEST_LEVELS], const struct range_set *ranges,
+	const struct wal_change *wals, struct kv_error *err)
 {
-	struct manifest manifest;
-	kv_status status = catalog_describe(catalog, levels, wals->kept, wals->kept_count, &manifest);
+	struct manifest manifest = { 0 };
+	kv_status status = catalog_describe(catalog, levels, ranges, wals->kept, wals->kept_count,
+		&manifest);
 
-	if (status != KV_OK)
+	if (status == KV_OK)
+		status = history_describe(&catalog->history, &wals->history, &manifest);
+	if (status != KV_OK) {
+		manifest_free(&manifest);
 		return kv_error_set(err, status, "out of memory for MANIFEST");
+	}
 	manifest.generation = catalog->generation + 1;
-	if (edit->flushed)
+	if (edit->flushed && memtable_last_sequence(edit->flushed) > manifest.last_sequence) /* it may be empty */
 		manifest.last_sequence = memtable_last_sequence(edit->flushed);
 	status = manifest_write(catalog->dir, catalog->id, &manifest, err);
 	if (status == KV_OK) {
@@ -335,23 +376,31 @@ static kv_status apply_locked(struct catalog *catalog, struct catalog_edit *edit
 	struct view *before, struct kv_error *err)
 {
 	struct view_level *levels[MANIFEST_LEVELS] = { 0 };
+	struct range_set *ranges = NULL;
 	struct wal_change wals = { 0 };
+	struct next_view next = { 0 };
 	kv_status status = edit_levels(edit, before, levels);
 
 	if (status == KV_OK)
+		status = catalog_ranges_after(before, edit->flushed, levels, edit->oldest_snapshot, &ranges);
+	if (status == KV_OK)
 		status = plan_wals(catalog, edit, &wals);
+	if (status == KV_OK)
+		status = next_view_make(before, &next);
 	if (status != KV_OK) {
 		kv_error_set(err, status, "out of memory for a change of tables");
 		goto out;
 	}
-	status = write_manifest(catalog, edit, levels, &wals, err);
+	status = write_manifest(catalog, edit, levels, ranges, &wals, err);
 	if (status == KV_OK)
-		status = install(catalog, edit, levels, &wals, err);
+		status = install(catalog, edit, levels, ranges, &wals, &next, err);
 	if (status == KV_OK) {
 		mark_removed(edit, before);
 		retire_wals(catalog, edit, &wals);
 	}
 out:
+	next_view_free(&next);
+	range_set_unref(ranges);
 	unref_levels(levels);
 	wal_change_free(&wals);
 	return status;
@@ -366,6 +415,8 @@ kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, stru
 	before = views_acquire(catalog->views);
 	if (catalog->uncertain)
 		status = refuse_uncertain(err);
+	else if (atomic_load(&catalog->unbegun))
+		status = kv_error_set(err, KV_NO_SPACE, "there was no space yet to begin a log since the start");
 	else
 		status = apply_locked(catalog, edit, before, err);
 	if (status == KV_UNCERTAIN)
@@ -373,69 +424,6 @@ kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, stru
 	view_unref(before);
 	pthread_mutex_unlock(&catalog->io_mu);
 	return status;
-}
-
-/* A segment that one huge batch has blown up gives its space back instead. */
-static bool is_worth_keeping(struct catalog *catalog, uint64_t number, uint64_t bytes)
-{
-	char name[FILENAME_MAX_BYTES];
-	struct file file;
-	uint64_t now = UINT64_MAX;
-
-	if (file_open(catalog->dir, filename_make(name, FILENAME_WAL, number), FILE_READ, &file,
-			NULL) != KV_OK)
-		return false;
-	if (file_size(&file, &now, NULL) != KV_OK)
-		now = UINT64_MAX;
-	file_close(&file);
-	return now / 2 <= bytes;
-}
-
-kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_error *err)
-{
-	uint64_t number = catalog_new_file_number(catalog);
-	uint64_t retired;
-	kv_status status;
-
-	pthread_mutex_lock(&catalog->views->mu);
-	retired = catalog->wal_retired;
-	catalog->wal_retired = 0;
-	pthread_mutex_unlock(&catalog->views->mu);
-
-	if (retired != 0 && !is_worth_keeping(catalog, retired, bytes)) {
-		unlink_wal(catalog, retired);
-		retired = 0;
-	}
-	if (retired != 0)
-		status = wal_recycle_segment(catalog->dir, retired, number, err);
-	else
-		status = wal_make_segment(catalog->dir, number, bytes, err);
-	if (status == KV_OK)
-		status = catalog_apply(catalog, &(struct catalog_edit){ .new_wal = number }, err);
-	/* no MANIFEST names it, whichever of the two names it has */
-	if (status != KV_OK && status != KV_UNCERTAIN) {
-		unlink_wal(catalog, number);
-		if (retired != 0)
-			unlink_wal(catalog, retired);
-	}
-	return status;
-}
-
-uint64_t catalog_peek_spare(struct catalog *catalog)
-{
-	uint64_t number;
-
-	pthread_mutex_lock(&catalog->views->mu);
-	number = catalog->wal_spare;
-	pthread_mutex_unlock(&catalog->views->mu);
-	return number;
-}
-
-void catalog_take_spare(struct catalog *catalog)
-{
-	pthread_mutex_lock(&catalog->views->mu);
-	catalog->wal_spare = 0;
-	pthread_mutex_unlock(&catalog->views->mu);
 }
 
 kv_status catalog_rotate(struct catalog *catalog, struct memtable *fresh)
@@ -454,6 +442,7 @@ kv_status catalog_rotate(struct catalog *catalog, struct memtable *fresh)
 		view = view_new(fresh, frozen, old->frozen_count + 1, old->levels);
 	}
 	if (view) {
+		view_set_ranges(view, old->ranges, old->flushed_sequence);
 		memtable_set_state(old->active, MEMTABLE_FROZEN);
 		views_replace_locked(views, view);
 	}

@@ -20,25 +20,55 @@
 
 enum {
 	GROUP_BYTES_MAX = 8 << 20, /* a group is closed at this size, but takes at least one write */
+	RANGE_BYTES = 4096,        /* a range delete costs memory for its place among the others */
 	GATHER_SYNC_US = 400,      /* a sync that is faster than this is not worth waiting */
 	GATHER_MAX_US = 5000,
+	WAKE_FAN = 16, /* more hops cost more on a busy machine than they spare */
 };
 #define QUEUE_BYTES_MAX (UINT64_C(1) << 32) /* above: KV_BUSY */
 
 static uint64_t write_bytes(const struct engine_write *write)
 {
-	return write->batch.operations.len;
+	return write->batch.operations.len + write->check_keys.len +
+		(uint64_t)write->batch.range_deletes * RANGE_BYTES;
+}
+
+/* Wakes a few of those who wait, each of whom wakes its share of the others: so waking does not keep a leader from the next group. */
+static void wake_waiting(struct engine_write *list)
+{
+	struct engine_write *heads[WAKE_FAN] = { NULL };
+	struct engine_write **tails[WAKE_FAN];
+
+	for (size_t i = 0; i < WAKE_FAN; i++)
+		tails[i] = &heads[i];
+	for (size_t i = 0; list; i = (i + 1) % WAKE_FAN) {
+		*tails[i] = list;
+		tails[i] = &list->next;
+		list = list->next;
+	}
+	for (size_t i = 0; i < WAKE_FAN; i++)
+		*tails[i] = NULL;
+	for (size_t i = 0; i < WAKE_FAN && heads[i]; i++)
+		sem_post(heads[i]->waiting); /* after that it is no longer ours */
 }
 
 static void deliver(struct engine_write *list)
 {
+	struct engine_write *waiting = NULL, **tail = &waiting;
+
 	while (list) {
 		struct engine_write *next = list->next;
 
-		if (list->done)
+		if (list->waiting) {
+			*tail = list;
+			tail = &list->next;
+		} else if (list->done) {
 			list->done(list, list->status);
+		}
 		list = next;
 	}
+	*tail = NULL;
+	wake_waiting(waiting);
 }
 
 /* ---- the queue ---- */
@@ -95,12 +125,24 @@ static void end_leading_locked(struct commit *commit)
 		pthread_cond_broadcast(&commit->idle);
 }
 
+void commit_enqueue(struct engine *engine, struct engine_write *write)
+{
+	struct commit *commit = &engine->commit;
+
+	pthread_mutex_lock(&commit->mu);
+	enqueue_locked(commit, write);
+	wake_thread_locked(commit);
+	pthread_mutex_unlock(&commit->mu);
+}
+
 void engine_submit(struct engine *engine, struct engine_write *write)
 {
 	struct commit *commit = &engine->commit;
-	kv_status status = health_write_status(&engine->health);
+	kv_status status = commit_may_write(engine, write);
 
-	if (status == KV_OK) {
+	if (status == KV_OK && write->uploads) {
+		status = blob_sync_submit(engine, write);
+	} else if (status == KV_OK) {
 		pthread_mutex_lock(&commit->mu);
 		if (commit->closed || commit->queued_bytes > QUEUE_BYTES_MAX) {
 			status = KV_BUSY;
@@ -116,12 +158,6 @@ void engine_submit(struct engine *engine, struct engine_write *write)
 	}
 }
 
-static void post_waiting(struct engine_write *write, kv_status status)
-{
-	(void)status;
-	sem_post(write->waiting);
-}
-
 static kv_status wait_for_others_locked(struct commit *commit, struct engine_write *write)
 {
 	sem_t done;
@@ -131,21 +167,24 @@ static kv_status wait_for_others_locked(struct commit *commit, struct engine_wri
 		return KV_NO_MEMORY;
 	}
 	write->waiting = &done; /* cppcheck-suppress autoVariables ; we wait until it is done */
-	write->done = post_waiting;
 	enqueue_locked(commit, write);
 	wake_thread_locked(commit);
 	pthread_mutex_unlock(&commit->mu);
 	while (sem_wait(&done) != 0)
 		; /* a signal came */
+	wake_waiting(write->next);
 	sem_destroy(&done);
+	write->waiting = NULL;
 	return write->status;
 }
 
 kv_status engine_write(struct engine *engine, struct engine_write *write)
 {
 	struct commit *commit = &engine->commit;
-	kv_status status = health_write_status(&engine->health);
+	kv_status status = commit_may_write(engine, write);
 
+	if (status == KV_OK && write->uploads)
+		status = blob_sync_now(engine, write);
 	if (status != KV_OK)
 		return status;
 	pthread_mutex_lock(&commit->mu);

@@ -9,14 +9,20 @@
 #include "base/clock.h"
 #include "engine/decide.h"
 #include "engine/engine_internal.h"
+#include "engine/engine_upload.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+/* Touches bring values of which the queue did not know; a touch that makes a group larger than this begins the next one. */
+#define GROUP_GROWN_MAX (UINT64_C(64) << 20)
+
 struct group {
 	struct engine_write *first; /* all, accepted or not */
+	struct engine_write *end;   /* the first that is not in it; NULL: none is left */
 	uint32_t operations;        /* of the accepted ones, as all below */
-	uint64_t key_bytes, value_bytes, wal_bytes;
+	uint64_t key_bytes, value_bytes, large_bytes, wal_bytes;
+	size_t range_deletes;
 	size_t pieces;
 	bool sync;
 };
@@ -42,36 +48,74 @@ static kv_status reserve_pieces(struct commit *commit, size_t count)
 	return KV_OK;
 }
 
-/* Gives the write its sequences and its place in the group, or the status that it ends with. */
-static void accept(struct engine *engine, struct group *group, struct engine_write *write,
-	bool decide)
+/* Is the group too large with this write, which has been decided? */
+static bool is_too_much(const struct group *group, const struct engine_write *write)
+{
+	return write->status == KV_OK && write->transform.kind != ENGINE_TRANSFORM_NONE && group->operations > 0 &&
+		group->wal_bytes + write->batch.operations.len > GROUP_GROWN_MAX;
+}
+
+static void add(const struct engine *engine, struct group *group, struct engine_write *write, struct slice *pieces)
+{
+	pieces[group->pieces++] = buf_slice(&write->batch.operations);
+	group->operations += write->batch.count;
+	group->range_deletes += write->batch.range_deletes;
+	group->key_bytes += write->batch.key_bytes;
+	group->value_bytes += write->batch.value_bytes;
+	if (write->uploads)
+		group->large_bytes += engine_upload_bytes_all(write);
+	group->wal_bytes += write->batch.operations.len;
+	group->sync = group->sync || wants_sync(engine, write);
+}
+
+static void release_held(struct engine_write *write)
+{
+	view_unref(write->held);
+	write->held = NULL;
+}
+
+/* Gives the write its sequences and its place in the group, or the status that it ends with. False: it belongs to the next group, where
+ * it is decided anew. */
+static bool accept(struct engine *engine, struct group *group, struct engine_write *write,
+	bool must_decide)
 {
 	struct commit *commit = &engine->commit;
 
 	write->first_sequence = commit->last_sequence + 1 + group->operations;
 	write->status = reserve_pieces(commit, group->pieces + 1);
-	if (write->status == KV_OK && decide)
-		write->status = decide_write(&engine->views, engine_visible(engine), clock_wall_ms(),
-			commit->overlay, write);
-	if (write->status != KV_OK)
-		return;
-	commit->pieces[group->pieces++] = buf_slice(&write->batch.operations);
-	group->operations += write->batch.count;
-	group->key_bytes += write->batch.key_bytes;
-	group->value_bytes += write->batch.value_bytes;
-	group->wal_bytes += write->batch.operations.len;
-	group->sync = group->sync || wants_sync(engine, write);
+	if (write->status == KV_OK && must_decide) {
+		write->status = decide_write(&engine->views, engine_visible(engine), clock_wall_ms(), commit->overlay,
+			write);
+		if (is_too_much(group, write)) {
+			release_held(write); /* what it finds then may be another value */
+			return false;
+		}
+	}
+	if (write->status == KV_OK && write->batch.count > 0)
+		add(engine, group, write, commit->pieces);
+	return true;
 }
 
-/* A condition that did not hold may have seen what another write of the group was to bring, so it is not the answer either; but of
- * this one it is known that nothing was written. */
-static void fail_group(struct group *group, kv_status status)
+/* Was the write decided by what it saw, and brings nothing itself? */
+static bool only_looked(const struct engine_write *write)
 {
-	for (struct engine_write *write = group->first; write; write = write->next) {
-		if (write->status == KV_OK)
-			write->status = status;
-		else if (write->status == KV_CONDITION)
+	return (write->status == KV_OK && write->batch.count == 0) || write->status == KV_CONDITION ||
+		write->status == KV_NOT_NUMBER || write->status == KV_OVERFLOW;
+}
+
+/* Who only looked may have seen what another write of the group was to bring, so what it found is not the answer either; but of
+ * this one it is known that nothing was written. */
+static void fail_group(struct engine *engine, struct group *group, kv_status status)
+{
+	for (struct engine_write *write = group->first; write != group->end; write = write->next) {
+		if (only_looked(write))
 			write->status = status == KV_UNCERTAIN ? KV_IO : status;
+		else if (write->status == KV_OK)
+			write->status = status;
+		if (write->status == KV_UNCERTAIN)
+			engine_upload_keep_all(write);
+		if (write->status == KV_UNCERTAIN && write->held) /* the log may point once more to what it touched */
+			blob_set_keep_all(engine->blobs);
 	}
 }
 
@@ -102,6 +146,7 @@ static kv_status make_durable(struct engine *engine, const struct group *group)
 		.first_sequence = commit->last_sequence + 1,
 		.count = group->operations,
 		.wall_us = clock_wall_us(),
+		.sync_follows = group->sync,
 	};
 	struct kv_error err = { 0 };
 
@@ -118,7 +163,7 @@ static void apply(struct engine *engine, const struct group *group)
 	bool was_empty = memtable_entries(memtable) == 0;
 	struct entry entry;
 
-	for (struct engine_write *write = group->first; write; write = write->next) {
+	for (struct engine_write *write = group->first; write != group->end; write = write->next) {
 		struct reader reader = reader_of(buf_slice(&write->batch.operations));
 		kv_status status;
 
@@ -134,21 +179,58 @@ static void apply(struct engine *engine, const struct group *group)
 		}
 	}
 	engine->commit.last_sequence += group->operations;
-	atomic_store_explicit(&engine->catalog.visible_sequence, engine->commit.last_sequence,
-		memory_order_release);
+	history_advance(&engine->catalog.history, engine->commit.last_sequence + 1,
+		wal_writer_end(engine->commit.wal));
+	atomic_store(&engine->catalog.visible_sequence, engine->commit.last_sequence);
+	if (atomic_load(&engine->watched)) /* in one order with the store before: see engine_watch() */
+		engine->options.committed(engine->options.committed_arg);
 	if (was_empty)
 		background_kick_flush(engine); /* flush_interval counts from the first write */
+}
+
+/* Of a counter to which only the leader adds. */
+static void count(_Atomic uint64_t *counter, uint64_t by)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
 static void count_group(struct engine *engine, const struct group *group)
 {
 	struct engine_counters *counters = &engine->counters;
 
-	count_up(&counters->commits, group->pieces);
-	count_up(&counters->commit_groups, 1);
-	count_up(&counters->commit_syncs, group->sync);
-	count_up(&counters->user_bytes_written, group->key_bytes + group->value_bytes);
-	count_up(&counters->wal_bytes_written, group->wal_bytes + WAL_GROUP_HEADER_BYTES);
+	count(&counters->commits, group->pieces);
+	count(&counters->commit_groups, 1);
+	count(&counters->commit_syncs, group->sync);
+	count(&counters->user_bytes_written, group->key_bytes + group->value_bytes + group->large_bytes);
+	count(&counters->wal_bytes_written, group->wal_bytes + WAL_GROUP_HEADER_BYTES);
+}
+
+static void list_ranges(const struct engine_write *write, struct range *to)
+{
+	struct reader reader = reader_of(buf_slice(&write->batch.operations));
+	struct entry entry = { .sequence = write->first_sequence };
+
+	for (; batch_next(&reader, &entry) == KV_OK; entry.sequence++)
+		if (entry.kind == ENTRY_RANGE_DELETE)
+			*to++ = range_of_entry(&entry);
+}
+
+static kv_status reserve_ranges(struct memtable *memtable, const struct group *group)
+{
+	struct range *ranges = calloc(group->range_deletes, sizeof *ranges);
+	size_t count = 0;
+	kv_status status;
+
+	if (!ranges)
+		return KV_NO_MEMORY;
+	for (struct engine_write *write = group->first; write != group->end; write = write->next)
+		if (write->status == KV_OK && write->batch.range_deletes > 0) {
+			list_ranges(write, ranges + count);
+			count += write->batch.range_deletes;
+		}
+	status = memtable_reserve_ranges(memtable, ranges, count);
+	free(ranges);
+	return status;
 }
 
 static void write_group(struct engine *engine, struct group *group)
@@ -156,14 +238,21 @@ static void write_group(struct engine *engine, struct group *group)
 	kv_status status = memtable_reserve(engine->commit.active, group->operations,
 		group->key_bytes, group->value_bytes);
 
+	if (status == KV_OK && group->range_deletes > 0)
+		status = reserve_ranges(engine->commit.active, group);
 	if (status == KV_OK)
 		status = make_durable(engine, group);
 	if (status != KV_OK) {
-		fail_group(group, status);
+		fail_group(engine, group, status);
 		return;
 	}
 	apply(engine, group);
 	count_group(engine, group);
+	if (atomic_load_explicit(&engine->counters.wal_bytes_written, memory_order_relaxed) >=
+		atomic_load_explicit(&engine->look_at_log, memory_order_relaxed)) {
+		atomic_store(&engine->look_at_log, UINT64_MAX); /* once will do */
+		background_kick_flush(engine);
+	}
 }
 
 static uint64_t list_bytes(const struct engine_write *list)
@@ -175,19 +264,51 @@ static uint64_t list_bytes(const struct engine_write *list)
 	return bytes;
 }
 
-void commit_group(struct engine *engine, struct engine_write *list)
+static void end_decisions(struct engine *engine, const struct group *group)
+{
+	overlay_clear(engine->commit.overlay);
+	for (struct engine_write *write = group->first; write != group->end; write = write->next)
+		release_held(write);
+}
+
+kv_status commit_may_write(struct engine *engine, const struct engine_write *write)
+{
+	kv_status status = health_write_status(&engine->health);
+
+	return status == KV_NO_SPACE && write->batch.puts == 0 ? KV_OK : status;
+}
+
+/* Is there one that only deletes? */
+static bool has_deletes(const struct engine_write *list)
+{
+	for (; list; list = list->next)
+		if (list->batch.puts == 0)
+			return true;
+	return false;
+}
+
+/* Commits the list up to where the group is full; returns the rest. */
+static struct engine_write *commit_some(struct engine *engine, struct engine_write *list, bool must_decide)
 {
 	struct group group = { .first = list };
-	bool decide = decide_is_needed(list);
-	kv_status status = rotate_make_room(engine, list_bytes(list));
+	kv_status status = rotate_make_room(engine, list_bytes(list), has_deletes(list));
 
-	for (struct engine_write *write = list; write; write = write->next) {
-		write->status = status;
-		if (status == KV_OK)
-			accept(engine, &group, write, decide);
+	for (struct engine_write *write = list; write && !group.end; write = write->next) {
+		write->status = status == KV_OK ? commit_may_write(engine, write) : status;
+		if (write->status == KV_OK && !accept(engine, &group, write, must_decide))
+			group.end = write;
 	}
 	if (group.operations > 0)
 		write_group(engine, &group);
-	if (decide)
-		overlay_clear(engine->commit.overlay);
+	if (must_decide)
+		end_decisions(engine, &group);
+	return group.end;
+}
+
+void commit_group(struct engine *engine, struct engine_write *list)
+{
+	bool must_decide = decide_is_needed(list);
+
+	while (list)
+		list = commit_some(engine, list, must_decide);
 }

@@ -30,7 +30,7 @@ enum compact_verdict compact_filter_judge(const struct compact_filter *filter,
 {
 	if (newer != 0 && snapshot_from(filter, entry->sequence) >= newer)
 		return COMPACT_DROP;
-	if (entry->kind == ENTRY_RANGE_DELETE || entry_is_live(entry, filter->now_unix_ms))
+	if (entry_is_live(entry, filter->now_unix_ms))
 		return COMPACT_KEEP;
 	if (hides_nothing(filter, entry))
 		return COMPACT_DROP;

@@ -17,6 +17,8 @@ struct compact_job {
 	const struct compact_run *run;
 	struct compact_filter filter;
 	struct sst_writer *writer; /* the open output; NULL: none */
+	uint64_t range_applied;    /* of the open output: what covers none of its entries so far */
+	size_t fragment;           /* of run->ranges: that of the key read last */
 	uint64_t writer_paced;     /* bytes of it that were reported to pace() */
 
 	struct buf key;            /* of the entry read last */
@@ -59,7 +61,8 @@ static kv_status open_output(struct compact_job *job, struct kv_error *err)
 	const struct compact_run *run = job->run;
 
 	job->writer_paced = 0;
-	return sst_writer_open(run->dir, run->id, run->new_file_number(run->arg), &run->table,
+	job->range_applied = run->ranges_complete;
+	return sst_writer_open(run->dir, run->id, run->new_file_number(run->file_numbers), &run->table,
 		&job->writer, err);
 }
 
@@ -73,6 +76,7 @@ static kv_status close_output(struct compact_job *job, struct kv_error *err)
 	if (!tables)
 		return no_memory(err);
 	result->tables = tables;
+	sst_writer_set_range_applied(job->writer, job->range_applied);
 	status = sst_writer_finish(job->writer, &tables[result->table_count], err);
 	if (status != KV_OK)
 		return status;
@@ -83,8 +87,9 @@ static kv_status close_output(struct compact_job *job, struct kv_error *err)
 	return KV_OK;
 }
 
+/* `covered_by`: the oldest range delete that covers the entry, but must not be applied to it yet; 0: none. */
 static kv_status write_entry(struct compact_job *job, const struct entry *entry, bool first_of_key,
-	struct kv_error *err)
+	uint64_t covered_by, struct kv_error *err)
 {
 	kv_status status = KV_OK;
 
@@ -95,30 +100,60 @@ static kv_status write_entry(struct compact_job *job, const struct entry *entry,
 		status = open_output(job, err);
 	if (status == KV_OK)
 		status = sst_writer_add(job->writer, entry, err);
+	if (covered_by != 0 && covered_by <= job->range_applied)
+		job->range_applied = covered_by - 1;
 	if (status == KV_OK)
 		job->result.entries_written++;
 	return status;
 }
 
+/* The oldest range delete that covers the entry; 0: none. The keys come in their order. */
+static inline uint64_t covered_by(struct compact_job *job, const struct entry *entry)
+{
+	const struct range_set *ranges = job->run->ranges;
+
+	if (!ranges)
+		return 0;
+	job->fragment = range_set_find(ranges, job->fragment, entry->key);
+	return range_set_above(ranges, job->fragment, entry->sequence);
+}
+
+static inline bool same_key(const struct buf *a, struct slice b)
+{
+	return a->len == b.len && slice_common_prefix(buf_slice(a), b) == b.len;
+}
+
+/* As buf_set(), nearly always without a call. */
+static inline kv_status keep_key(struct buf *to, struct slice key)
+{
+	if (key.len > to->capacity)
+		return buf_set(to, key);
+	memcpy(to->data, key.data, key.len);
+	to->len = key.len;
+	return KV_OK;
+}
+
 /* One entry of the input. An output never begins in the middle of a key, because `first_of_key` is about the versions read: when
  * the first of them were dropped, the next one that stays goes into the table that is open. */
-static kv_status take_entry(struct compact_job *job, const struct entry *entry, struct kv_error *err)
+static inline kv_status take_entry(struct compact_job *job, const struct entry *entry, struct kv_error *err)
 {
-	bool first_of_key = job->newer == 0 || !slice_equal(entry->key, buf_slice(&job->key));
-	struct entry buried = { .key = entry->key, .sequence = entry->sequence, .kind = ENTRY_DELETE };
-	enum compact_verdict verdict =
-		compact_filter_judge(&job->filter, entry, first_of_key ? 0 : job->newer);
+	bool first_of_key = job->newer == 0 || !same_key(&job->key, entry->key);
+	struct entry buried;
+	uint64_t covered = covered_by(job, entry), newer = first_of_key ? 0 : job->newer;
+	enum compact_verdict verdict = compact_filter_judge(&job->filter, entry,
+		covered != 0 && (newer == 0 || covered < newer) ? covered : newer);
 
 	job->result.entries_read++;
 	job->work += entry->key.len + entry->value.len + sizeof entry->sequence;
 	job->newer = entry->sequence;
-	if (first_of_key && buf_set(&job->key, entry->key) != KV_OK)
+	if (first_of_key && keep_key(&job->key, entry->key) != KV_OK)
 		return no_memory(err);
 	switch (verdict) {
 	case COMPACT_KEEP:
-		return write_entry(job, entry, first_of_key, err);
+		return write_entry(job, entry, first_of_key, covered, err);
 	case COMPACT_BURY:
-		return write_entry(job, &buried, first_of_key, err);
+		buried = (struct entry){ .key = entry->key, .sequence = entry->sequence, .kind = ENTRY_DELETE };
+		return write_entry(job, &buried, first_of_key, covered, err);
 	case COMPACT_DROP:
 		break;
 	}
@@ -148,7 +183,7 @@ static kv_status take_all(struct compact_job *job, struct iter *input, struct kv
 
 	iter_seek_first(input);
 	while (status == KV_OK && input->valid) {
-		status = take_entry(job, &input->entry, err);
+		status = take_entry(job, input->entry, err);
 		if (status == KV_OK)
 			status = keep_pace(job, err);
 		if (status == KV_OK)

@@ -2,7 +2,8 @@
 /*
  * The mechanism of flush and compaction: reads a sorted stream of entries, drops what nobody can see any more, writes tables.
  *
- * What may go (compact_filter.h): an older version of a key when no snapshot lies between it and the next newer one; a
+ * What may go (compact_filter.h): an older version of a key when no snapshot lies between it and the next newer one, or the next range
+ * delete that covers it; a
  * tombstone or an expired value when no snapshot older than it exists and no older version of its key can lie below the
  * output. An expired value that has to stay becomes a tombstone.
  */
@@ -10,6 +11,7 @@
 #define KV_ENGINE_COMPACT_RUN_H
 
 #include "engine/iter.h"
+#include "engine/range_set.h"
 #include "engine/sst_writer.h"
 
 struct compact_run {
@@ -19,14 +21,17 @@ struct compact_run {
 	uint64_t table_bytes_max;  /* an output is closed at this size, but never between two versions of a key; UINT64_MAX: one table */
 	const uint64_t *snapshots; /* sequences in use, ascending; borrowed */
 	size_t snapshot_count;
+	const struct range_set *ranges; /* range deletes to apply; NULL: none; borrowed */
+	uint64_t ranges_complete;  /* every range delete with a sequence up to this, that covers anything in the input, is in `ranges` */
 	uint64_t now_unix_ms;
 	/* May an older version of `key` lie below the output level? NULL: yes always. */
 	bool (*may_be_below)(void *arg, struct slice key);
-	uint64_t (*new_file_number)(void *arg);
+	uint64_t (*new_file_number)(void *file_numbers);
+	void *file_numbers;
 	/* Called after each 64 KiB or so read; `bytes` were written since the last call (0 when all was dropped). May wait (rate limit);
 	 * any failure, e.g. KV_BUSY at shutdown, stops the run and is its result. NULL: none. */
 	kv_status (*pace)(void *arg, uint64_t bytes);
-	void *arg;
+	void *arg; /* of may_be_below and pace */
 };
 
 struct compact_result {

@@ -7,10 +7,12 @@
  */
 #include "base/clock.h"
 #include "engine/compaction.h"
+#include "engine/damage_report.h"
 #include "engine/engine_internal.h"
 #include "engine/filename.h"
 #include "engine/identity.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -33,6 +35,11 @@ static kv_status open_dir(struct engine *engine, struct kv_error *err)
 	return status;
 }
 
+static void blobs_to_remove(void *engine)
+{
+	background_kick_flush(engine);
+}
+
 static kv_status init_parts(struct engine *engine, struct kv_error *err)
 {
 	const struct engine_options *options = &engine->options;
@@ -42,14 +49,18 @@ static kv_status init_parts(struct engine *engine, struct kv_error *err)
 		return out_of_memory(err);
 	engine->tables = table_cache_new(&engine->dir, &engine->id, engine->blocks,
 		options->open_tables_max);
-	if (!engine->tables || health_init(&engine->health, options->event,
+	engine->blobs = blob_set_new(&engine->dir, blobs_to_remove, engine);
+	if (!engine->tables || !engine->blobs || health_init(&engine->health, options->event,
 			options->event_arg) != KV_OK ||
 		views_init(&engine->views) != KV_OK ||
 		catalog_init(&engine->catalog, &engine->dir, &engine->id, &engine->views,
 			engine->tables) != KV_OK ||
 		pthread_mutex_init(&engine->snapshot_mu, NULL) != 0 ||
-		commit_init(engine) != KV_OK || background_init(engine) != KV_OK)
+		commit_init(engine) != KV_OK || blob_sync_init(engine) != KV_OK ||
+		background_init(engine) != KV_OK)
 		return out_of_memory(err);
+	engine->catalog.history.bytes_max = options->change_log_bytes;
+	engine->catalog.history.hint_bytes = engine->wal_segment_bytes / HISTORY_HINTS;
 	return KV_OK;
 }
 
@@ -59,8 +70,14 @@ static kv_status start_threads(struct engine *engine, struct kv_error *err)
 
 	if (status != KV_OK)
 		return status;
+	status = blob_sync_start(engine, err);
+	if (status != KV_OK) {
+		commit_stop(engine);
+		return status;
+	}
 	status = background_start(engine, err);
 	if (status != KV_OK) {
+		blob_sync_stop(engine);
 		commit_stop(engine);
 		return status;
 	}
@@ -78,8 +95,10 @@ static struct engine *engine_new(const struct engine_options *options)
 	engine->options = *options;
 	engine->flush_interval_s = options->flush_interval_s;
 	engine->compaction_threshold = options->compaction_threshold;
+	engine->scrub_interval_s = options->scrub_interval_s;
 	engine->wal_segment_bytes = options->memtable_bytes > SEGMENT_BYTES_MIN ?
 		options->memtable_bytes : SEGMENT_BYTES_MIN;
+	spare_init(engine);
 	engine->dir.fd = -1;
 	engine->lock.fd = -1;
 	engine->snapshots.prev = engine->snapshots.next = &engine->snapshots;
@@ -131,13 +150,17 @@ struct engine *engine_close(struct engine *engine)
 		return NULL;
 	if (engine->threads_started) {
 		background_stop(engine);
+		blob_sync_stop(engine);
 		commit_stop(engine);
 	}
+	recover_free(engine->recovery);
+	blob_sync_destroy(engine);
 	commit_destroy(engine);
 	views_destroy(&engine->views);
 	if (engine->tables)
 		table_cache_trim(engine->tables, NULL); /* orphans are swept at the next start */
 	engine->tables = table_cache_free(engine->tables);
+	engine->blobs = blob_set_free(engine->blobs);
 	catalog_destroy(&engine->catalog);
 	engine->blocks = block_cache_free(engine->blocks);
 	background_destroy(engine);
@@ -149,8 +172,11 @@ struct engine *engine_close(struct engine *engine)
 	return NULL;
 }
 
-void engine_retune(struct engine *engine, uint32_t flush_interval_s, uint32_t compaction_threshold)
+void engine_retune(struct engine *engine, uint32_t flush_interval_s, uint32_t compaction_threshold,
+	uint32_t scrub_interval_s)
 {
+	atomic_store(&engine->scrub_interval_s, scrub_interval_s);
+	scrub_kick(engine);
 	atomic_store(&engine->flush_interval_s, flush_interval_s);
 	atomic_store(&engine->compaction_threshold, compaction_threshold);
 	background_kick_flush(engine);
@@ -159,7 +185,14 @@ void engine_retune(struct engine *engine, uint32_t flush_interval_s, uint32_t co
 
 enum health_state engine_state(struct engine *engine, char *reason, size_t size)
 {
-	return health_describe(&engine->health, reason, size);
+	enum health_state state = health_describe(&engine->health, reason, size);
+	char damage[HEALTH_REASON_MAX];
+	size_t len = strlen(reason);
+
+	damage_report_summary(engine, damage, sizeof damage);
+	if (damage[0] != '\0')
+		snprintf(reason + len, size - len, "%s%s", len > 0 ? "; " : "", damage);
+	return state;
 }
 
 /* ---- flush and compact by hand ---- */
@@ -269,7 +302,7 @@ static int measure_one(void *arg, const char *name)
 	uint64_t number, bytes;
 	enum filename_kind kind = filename_parse(name, &number);
 
-	if (kind == FILENAME_FOREIGN || kind == FILENAME_LOST_FOUND ||
+	if (kind == FILENAME_FOREIGN || kind == FILENAME_LOST_FOUND || kind == FILENAME_RESERVE ||
 		file_open(measure->dir, name, FILE_READ, &file, NULL) != KV_OK)
 		return 0;
 	if (file_size(&file, &bytes, NULL) == KV_OK)
@@ -301,6 +334,7 @@ kv_status engine_finish(struct engine *engine, struct engine_finish_report *ret,
 
 	if (!engine->threads_started)
 		return kv_error_set(err, KV_INVALID, "the store has been finished already");
+	blob_sync_drain(engine);
 	commit_drain(engine);
 	status = flush_everything(engine, &report, err);
 	if (status != KV_OK)
@@ -308,13 +342,15 @@ kv_status engine_finish(struct engine *engine, struct engine_finish_report *ret,
 	if (!health_set(&engine->health, HEALTH_FINISHED, "the store was closed for writing"))
 		return flush_failure(engine, err); /* what failed is left as it is, for the next start */
 	background_stop(engine);
+	blob_sync_stop(engine);
 	commit_stop(engine);
 	engine->threads_started = false;
 	status = clean_wal(engine, &report, err);
 	if (status != KV_OK)
 		return status;
 	views_reclaim(&engine->views);
-	table_cache_trim(engine->tables, NULL); /* orphans are swept at the next start */
+	table_cache_trim(engine->tables, NULL); /* orphans are swept at the next start, as below */
+	blob_set_trim(engine->blobs, NULL);
 	status = dir_list(&engine->dir, measure_one, &measure, err);
 	if (status != KV_OK)
 		return status;

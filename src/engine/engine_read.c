@@ -8,44 +8,78 @@
  */
 #include "base/clock.h"
 #include "base/rcu.h"
-#include "engine/engine_internal.h"
+#include "engine/damage_report.h"
 
 #include <stdlib.h>
 
-/* Threads are spread over the counters by the address of their stack, so that they do not share a cache line. */
-static struct engine_read_counters *counters_of_thread(struct engine *engine)
+/* While the section lasts, the view keeps whatever refers to the file. */
+static __attribute__((noinline)) kv_status hold_in_section(struct engine *engine, struct view_read *read, struct blob_pointer *ret,
+	struct kv_error *err)
 {
-	static _Thread_local unsigned slot;
-	static _Atomic unsigned next_slot;
+	kv_status status = engine_large_hold(engine, &read->entry, ret, err);
 
-	if (slot == 0)
-		slot = 1 + atomic_fetch_add_explicit(&next_slot, 1, memory_order_relaxed);
-	return &engine->reads[slot % ENGINE_READ_COUNTERS];
+	if (status != KV_OK)
+		pinned_release(&read->pin);
+	return status;
+}
+
+/* Not inlined: it costs the others registers, as the next. */
+static __attribute__((noinline)) kv_status note_damage(struct engine *engine, const struct kv_error *err)
+{
+	if (err)
+		damage_report_error(engine, err);
+	return KV_CORRUPT;
+}
+
+static __attribute__((noinline)) kv_status get_large(struct engine *engine, struct view_read *read,
+	const struct blob_pointer *blob, struct engine_value *ret, struct kv_error *err)
+{
+	struct engine_large *large;
+	kv_status status = engine_large_open(engine, blob, &large, err);
+
+	pinned_release(&read->pin);
+	if (status == KV_CORRUPT)
+		return note_damage(engine, err);
+	if (status == KV_OK)
+		*ret = (struct engine_value){ .large = large, .size = blob->size,
+			.version = read->entry.sequence,
+			.expires_unix_ms = read->entry.expires_unix_ms };
+	return status;
 }
 
 kv_status engine_get(struct engine *engine, const struct engine_snapshot *snapshot,
 	struct slice key, struct engine_value *ret, struct kv_error *err)
 {
-	struct engine_read_counters *counters = counters_of_thread(engine);
+	unsigned line = thread_counter_line();
+	struct engine_read_counters *counters = &engine->reads[line];
+	struct blob_pointer blob; /* of an ENTRY_BLOB */
 	struct view_read read;
 	struct view *view;
 	kv_status status;
 
-	count_up(&counters->gets, 1);
+	thread_counter_add(&counters->gets, line, 1);
 	rcu_enter();
 	view = views_peek(&engine->views);
 	status = view_get(view, key, snapshot ? snapshot->sequence : engine_visible(engine), &read,
 		err);
+	if (status == KV_OK && read.entry.kind == ENTRY_BLOB)
+		status = hold_in_section(engine, &read, &blob, err);
 	rcu_leave();
 	if (status != KV_OK)
-		return status;
+		return status == KV_CORRUPT ? note_damage(engine, err) : status;
 	if (!entry_is_live(&read.entry, read.entry.expires_unix_ms ? clock_wall_ms() : 0)) {
 		pinned_release(&read.pin);
+		if (read.entry.kind == ENTRY_BLOB)
+			engine_large_release(engine, &blob);
 		return KV_NOT_FOUND;
 	}
-	count_up(&counters->found, 1);
+	thread_counter_add(&counters->found, line, 1);
+	if (read.entry.kind == ENTRY_BLOB)
+		return get_large(engine, &read, &blob, ret, err);
 	ret->value = read.pin;
 	ret->value.bytes = read.entry.value;
+	ret->large = NULL;
+	ret->size = read.entry.value.len;
 	ret->version = read.entry.sequence;
 	ret->expires_unix_ms = read.entry.expires_unix_ms;
 	return KV_OK;
@@ -88,6 +122,11 @@ struct engine_snapshot *engine_snapshot_free(struct engine_snapshot *snapshot)
 	return NULL;
 }
 
+uint64_t engine_snapshot_sequence(const struct engine_snapshot *snapshot)
+{
+	return snapshot->sequence;
+}
+
 kv_status engine_list_snapshots(struct engine *engine, uint64_t **ret, size_t *ret_count)
 {
 	uint64_t *sequences;
@@ -108,6 +147,17 @@ kv_status engine_list_snapshots(struct engine *engine, uint64_t **ret, size_t *r
 	return KV_OK;
 }
 
+uint64_t engine_oldest_snapshot(struct engine *engine)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	pthread_mutex_lock(&engine->snapshot_mu);
+	if (engine->snapshots.next != &engine->snapshots)
+		oldest = engine->snapshots.next->sequence;
+	pthread_mutex_unlock(&engine->snapshot_mu);
+	return oldest;
+}
+
 /* ---- iterators ---- */
 
 struct engine_iter {
@@ -119,23 +169,27 @@ struct engine_iter {
 kv_status engine_iter_open(struct engine *engine, const struct engine_snapshot *snapshot,
 	struct engine_iter **ret, struct kv_error *err)
 {
-	struct engine_iter *iter = calloc(1, sizeof *iter);
-	struct iter *all;
+	struct engine_iter *iter = malloc(sizeof *iter);
+	struct range_cover *cover = NULL;
+	struct iter *all = NULL;
 	uint64_t sequence;
 
 	if (!iter)
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory for an iterator");
-	iter->engine = engine;
+	*iter = (struct engine_iter){ .engine = engine };
 	count_up(&engine->counters.iterators, 1);
 	iter->view = views_acquire(&engine->views);
 	sequence = snapshot ? snapshot->sequence : engine_visible(engine);
-	all = view_iter(iter->view, true);
+	if (view_cover(iter->view, sequence, &cover) == KV_OK)
+		all = view_iter(iter->view, cover, true);
 	if (all)
 		iter->walk = iter_live_new(all, sequence, clock_wall_ms());
 	if (!iter->walk) {
+		free(cover);
 		engine_iter_close(iter);
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory for an iterator");
 	}
+	iter_live_set_cover(iter->walk, cover);
 	*ret = iter;
 	return KV_OK;
 }
@@ -154,4 +208,38 @@ struct engine_iter *engine_iter_close(struct engine_iter *iter)
 struct iter_live *engine_iter_walk(struct engine_iter *iter)
 {
 	return iter->walk;
+}
+
+kv_status engine_iter_status(const struct engine_iter *iter, struct kv_error *err)
+{
+	kv_status status = iter_live_status(iter->walk, err);
+
+	return status == KV_CORRUPT ? note_damage(iter->engine, err) : status;
+}
+
+uint64_t engine_iter_size(const struct engine_iter *iter)
+{
+	const struct entry *entry = iter_live_entry(iter->walk);
+	struct blob_pointer pointer;
+
+	if (entry->kind == ENTRY_BLOB && blob_pointer_decode(entry->value, &pointer))
+		return pointer.size;
+	return entry->value.len;
+}
+
+/* The view of the iterator keeps whatever refers to the file. */
+kv_status engine_iter_large(struct engine_iter *iter, struct engine_large **ret, struct kv_error *err)
+{
+	const struct entry *entry = iter_live_entry(iter->walk);
+	struct blob_pointer pointer;
+	kv_status status;
+
+	if (entry->kind != ENTRY_BLOB) {
+		*ret = NULL;
+		return KV_OK;
+	}
+	status = engine_large_hold(iter->engine, entry, &pointer, err);
+	if (status == KV_OK)
+		status = engine_large_open(iter->engine, &pointer, ret, err);
+	return status == KV_CORRUPT ? note_damage(iter->engine, err) : status;
 }

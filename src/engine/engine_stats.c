@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Gathering figures: each is right by itself; together they are of about the same moment. */
-#include "engine/engine_internal.h"
+#include "engine/damage_report.h"
 
 static uint64_t load(_Atomic uint64_t *counter)
 {
@@ -21,16 +21,25 @@ static void add_levels(const struct view *view, struct engine_stats *ret)
 	}
 }
 
+static uint64_t range_deletes(const struct memtable *memtable)
+{
+	const struct range_runs *ranges = memtable_ranges(memtable);
+
+	return ranges ? ranges->ranges : 0;
+}
+
 static void add_memory(struct engine *engine, struct engine_stats *ret)
 {
 	struct view *view = views_acquire(&engine->views);
 
 	ret->memtable_bytes = memtable_bytes(view->active);
 	ret->memtable_entries = memtable_entries(view->active);
+	ret->range_deletes = range_set_count(view->ranges) + range_deletes(view->active);
 	ret->frozen_memtables = view->frozen_count;
 	for (size_t i = 0; i < view->frozen_count; i++) {
 		ret->memtable_bytes += memtable_bytes(view->frozen[i]);
 		ret->memtable_entries += memtable_entries(view->frozen[i]);
+		ret->range_deletes += range_deletes(view->frozen[i]);
 	}
 	add_levels(view, ret);
 	view_unref(view);
@@ -49,6 +58,28 @@ static void add_caches(struct engine *engine, struct engine_stats *ret)
 	ret->cache_misses = blocks.misses;
 	ret->table_memory_bytes = tables.memory_bytes;
 	ret->filter_negatives = tables.filter_negatives;
+	ret->damaged_tables = tables.damaged;
+}
+
+static void add_blobs(struct engine *engine, struct engine_stats *ret)
+{
+	struct blob_set_stats blobs;
+
+	blob_set_get_stats(engine->blobs, &blobs);
+	ret->blob_files = blobs.files;
+	ret->blob_bytes = blobs.bytes;
+	ret->damaged_large_values = blobs.damaged;
+	ret->large_bytes_written = load(&engine->counters.large_bytes_written);
+}
+
+static void add_scrub(struct engine *engine, struct engine_stats *ret)
+{
+	ret->scrub_tables = load(&engine->scrub.tables);
+	ret->scrub_large_values = load(&engine->scrub.large_values);
+	ret->scrub_bytes = load(&engine->scrub.bytes);
+	ret->scrub_files = load(&engine->scrub.files);
+	ret->scrub_due = load(&engine->scrub.due);
+	ret->damaged_basics = damage_report_basics(engine);
 }
 
 static void add_counters(struct engine *engine, struct engine_stats *ret)
@@ -67,7 +98,7 @@ static void add_counters(struct engine *engine, struct engine_stats *ret)
 	ret->compaction_bytes_written = load(&counters->compaction_bytes_written);
 	ret->stall_us = load(&counters->stall_us);
 	ret->iterators = load(&counters->iterators);
-	for (unsigned i = 0; i < ENGINE_READ_COUNTERS; i++) {
+	for (unsigned i = 0; i < THREAD_COUNTER_LINES; i++) {
 		ret->gets += load(&engine->reads[i].gets);
 		ret->gets_found += load(&engine->reads[i].found);
 	}
@@ -79,10 +110,14 @@ void engine_get_stats(struct engine *engine, struct engine_stats *ret)
 	add_memory(engine, ret);
 	add_caches(engine, ret);
 	add_counters(engine, ret);
+	add_blobs(engine, ret);
+	add_scrub(engine, ret);
 	pthread_mutex_lock(&engine->views.mu);
 	ret->wal_segments = engine->catalog.wal_count;
 	pthread_mutex_unlock(&engine->views.mu);
-	ret->wal_bytes = ret->wal_segments * engine->wal_segment_bytes;
+	ret->wal_bytes = catalog_log_bytes(&engine->catalog) + catalog_spare_bytes(&engine->catalog);
+	ret->change_log_bytes = history_bytes(&engine->catalog.history);
+	ret->oldest_change = engine_changes_oldest(engine);
 	pthread_mutex_lock(&engine->snapshot_mu);
 	ret->snapshots = engine->snapshot_count;
 	pthread_mutex_unlock(&engine->snapshot_mu);

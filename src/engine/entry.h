@@ -20,8 +20,8 @@ enum {
 enum entry_kind {
 	ENTRY_DELETE = 0,
 	ENTRY_PUT = 1,
-	ENTRY_RANGE_DELETE = 2, /* reserved: key = first key, value = end key */
-	ENTRY_BLOB = 3,         /* reserved: value = pointer into a blob file */
+	ENTRY_RANGE_DELETE = 2, /* key = first key, value = end key (not deleted), empty: no end; never in a table */
+	ENTRY_BLOB = 3,         /* value = pointer to a blob file: blob_pointer.h */
 };
 
 struct entry {

@@ -21,7 +21,10 @@ static const struct {
 	{ "MANIFEST", FILENAME_MANIFEST },
 	{ "FORMAT.new", FILENAME_TEMP },
 	{ "MANIFEST.new", FILENAME_TEMP },
+	{ "SCRUB.new", FILENAME_TEMP },
+	{ "SCRUB", FILENAME_SCRUB },
 	{ "lost+found", FILENAME_LOST_FOUND },
+	{ "RESERVE", FILENAME_RESERVE },
 };
 
 static const struct {

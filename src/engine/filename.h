@@ -12,8 +12,10 @@ enum filename_kind {
 	FILENAME_FORMAT,     /* FORMAT */
 	FILENAME_LOCK,       /* LOCK */
 	FILENAME_MANIFEST,   /* MANIFEST */
-	FILENAME_TEMP,       /* FORMAT.new, MANIFEST.new: left by a crash, may be removed */
+	FILENAME_SCRUB,      /* SCRUB: progress of the scrub, which may be lost */
+	FILENAME_TEMP,       /* FORMAT.new, MANIFEST.new, SCRUB.new: left by a crash, may be removed */
 	FILENAME_LOST_FOUND, /* lost+found */
+	FILENAME_RESERVE,    /* RESERVE */
 	FILENAME_WAL,        /* NNNNNN.wal */
 	FILENAME_TABLE,      /* NNNNNN.sst */
 	FILENAME_BLOB,       /* NNNNNN.blob */

@@ -13,6 +13,8 @@
 #define FILTER_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio */
 #define FILTER_LINES_MAX  UINT32_MAX
 
+enum { PROBES_USUAL = 6 }; /* of 10 bits a key */
+
 void filter_free(struct filter *filter)
 {
 	free(filter->lines);
@@ -54,15 +56,44 @@ static inline uint8_t *line_of(const struct filter *filter, uint64_t hash)
 	return filter->lines + ((hash >> 32) * lines >> 32) * FILTER_LINE_BYTES;
 }
 
-void filter_add(struct filter *filter, uint64_t hash)
+static inline __attribute__((always_inline)) void set_bits(uint8_t *line, uint64_t hash, unsigned probes)
 {
-	uint8_t *line = line_of(filter, hash);
 	uint64_t bits = hash * FILTER_MULTIPLIER;
 
-	for (unsigned i = 0; i < filter->probes; i++) {
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < probes; i++) {
 		line[bits >> 58] |= (uint8_t)(1u << (bits >> 55 & 7));
 		bits <<= 9;
 	}
+}
+
+void filter_add(struct filter *filter, uint64_t hash)
+{
+	set_bits(line_of(filter, hash), hash, filter->probes);
+}
+
+/* With a number of probes that the compiler knows, or not. */
+static inline __attribute__((always_inline)) void add_all(const struct filter *filter, const uint64_t *hashes,
+	size_t count, unsigned probes)
+{
+	struct filter copy = *filter; /* which no write to a line can change */
+
+	for (size_t i = 0; i < count; i++)
+		set_bits(line_of(&copy, hashes[i]), hashes[i], probes);
+}
+
+void filter_add_all(struct filter *filter, const uint64_t *hashes, size_t count)
+{
+	if (filter->probes == PROBES_USUAL)
+		add_all(filter, hashes, count, PROBES_USUAL);
+	else
+		add_all(filter, hashes, count, filter->probes);
+}
+
+void filter_prefetch(const struct filter *filter, uint64_t hash)
+{
+	if (filter->lines)
+		__builtin_prefetch(line_of(filter, hash));
 }
 
 bool filter_may_have(const struct filter *filter, uint64_t hash)

@@ -28,6 +28,9 @@ kv_status filter_plan(uint64_t keys, unsigned bits_per_key, size_t *ret_bytes, u
 
 /* `hash` = key_hash(key) */
 void filter_add(struct filter *filter, uint64_t hash);
+void filter_add_all(struct filter *filter, const uint64_t *hashes, size_t count);
 bool filter_may_have(const struct filter *filter, uint64_t hash);
+/* Starts to fetch what filter_may_have() will look at. */
+void filter_prefetch(const struct filter *filter, uint64_t hash);
 
 #endif

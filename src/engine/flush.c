@@ -1,52 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The flush thread: makes WAL segments ahead, writes frozen memtables to level 0 (oldest first), freezes a memtable that has
+ * The flush thread: makes WAL segments ahead (spare.c), writes frozen memtables to level 0 (oldest first), freezes a memtable that has
  * become older than flush_interval, looks whether a full disk has space again, and gives back what readers no
  * longer need. It works for nobody in particular: whoever waits for it waits for `progress`.
  */
 #include "base/clock.h"
-#include "engine/compact_run.h"
-#include "engine/engine_internal.h"
+#include "base/rcu.h"
+#include "engine/compaction_job.h"
+#include "engine/reserve.h"
 
 #include <stdlib.h>
 
 enum {
 	RETRY_US = 1000 * 1000,       /* after a failure, and while the disk is full */
+	SPACE_MIN = 2 << 20,
+	HURRY_FACTOR = 16,            /* times the compaction threshold: nobody waits for level 0 on a full disk, but reads look into all of it */
 	IDLE_US = 60 * 1000 * 1000,
 };
 
-static uint64_t new_file_number(void *arg)
+/* The range deletes of a memtable as one set, with a reference; NULL: none. Those of older memtables cover nothing in it. */
+static kv_status set_of(const struct memtable *memtable, struct range_set **ret)
 {
-	struct engine *engine = arg;
+	const struct range_runs *runs = memtable_ranges(memtable);
+	struct range *ranges;
 
-	return catalog_new_file_number(&engine->catalog);
+	*ret = NULL;
+	if (!runs)
+		return KV_OK;
+	ranges = calloc(runs->ranges, sizeof *ranges);
+	if (!ranges)
+		return KV_NO_MEMORY;
+	range_runs_list(runs, ranges);
+	*ret = range_set_new(ranges, runs->ranges);
+	free(ranges);
+	return *ret ? KV_OK : KV_NO_MEMORY;
 }
 
 static kv_status write_table(struct engine *engine, struct memtable *memtable,
 	struct compact_result *ret, struct kv_error *err)
 {
-	struct compact_run run = {
-		.dir = &engine->dir,
-		.id = &engine->id,
-		.table = engine->options.table,
-		.table_bytes_max = UINT64_MAX,
-		.now_unix_ms = clock_wall_ms(),
-		.new_file_number = new_file_number,
-		.arg = engine,
-	};
-	struct iter *input = memtable_iter(memtable);
-	uint64_t *snapshots = NULL;
-	kv_status status = KV_NO_MEMORY;
+	struct compact_run run = { .table_bytes_max = UINT64_MAX,
+		.ranges_complete = memtable_last_sequence(memtable) };
+	struct range_set *ranges;
+	struct iter *input = NULL;
+	kv_status status = set_of(memtable, &ranges);
 
-	if (input)
-		status = engine_list_snapshots(engine, &snapshots, &run.snapshot_count);
-	run.snapshots = snapshots;
 	if (status == KV_OK)
-		status = compact_run(&run, input, ret, err);
-	else
-		kv_error_set(err, status, "out of memory for a flush");
-	free(snapshots);
+		input = memtable_iter(memtable);
+	run.ranges = ranges;
+	status = compaction_write_tables(engine, &run, input, ret, err);
 	iter_close(input);
+	range_set_unref(ranges);
 	return status;
 }
 
@@ -54,17 +58,25 @@ static kv_status publish(struct engine *engine, struct memtable *memtable,
 	const struct compact_result *result, struct kv_error *err)
 {
 	struct table *table = NULL;
-	struct catalog_edit edit = { .flushed = memtable };
+	struct catalog_edit edit = { .flushed = memtable,
+		.oldest_snapshot = engine_oldest_snapshot(engine) };
 	kv_status status;
 
 	if (result->table_count > 0) {
 		table = table_new(engine->tables, &result->tables[0]);
 		if (!table)
 			return kv_error_set(err, KV_NO_MEMORY, "out of memory for a table");
+		status = table_hold_blobs(table, engine->blobs, err);
+		if (status != KV_OK) {
+			table_unref(table);
+			return status;
+		}
 		edit.added = &table;
 		edit.added_count = 1;
 	}
 	status = catalog_apply(&engine->catalog, &edit, err);
+	if (status == KV_OK && table)
+		compaction_warm(engine, table);
 	table_unref(table);
 	return status;
 }
@@ -98,17 +110,14 @@ static struct memtable *oldest_frozen(struct engine *engine)
 	return memtable;
 }
 
-static kv_status make_spare(struct engine *engine)
+static bool has_frozen(struct engine *engine)
 {
-	struct kv_error err = { 0 };
-	kv_status status;
+	bool ret;
 
-	if (catalog_peek_spare(&engine->catalog) != 0)
-		return KV_OK;
-	status = catalog_make_spare(&engine->catalog, engine->wal_segment_bytes, &err);
-	if (status != KV_OK)
-		health_report(&engine->health, "cannot make a WAL segment", &err);
-	return status;
+	rcu_enter();
+	ret = views_peek(&engine->views)->frozen_count > 0;
+	rcu_leave();
+	return ret;
 }
 
 static kv_status flush_all(struct engine *engine)
@@ -120,24 +129,59 @@ static kv_status flush_all(struct engine *engine)
 	while (status == KV_OK && (memtable = oldest_frozen(engine)) != NULL) {
 		status = flush_memtable(engine, memtable, &err);
 		memtable_unref(memtable);
-		if (status != KV_OK)
+		if (status != KV_OK) {
 			health_report(&engine->health, "cannot flush memory to a table", &err);
-		else
+		} else {
+			views_reclaim(&engine->views); /* its memory comes back before the next one is flushed */
 			background_kick_compact(engine);
+			if (catalog_has_retired(&engine->catalog))
+				spare_make(engine); /* tried again after the last one */
+		}
 		background_progress(engine);
 	}
 	return status;
 }
 
-/* Leaves disk_full when what was to be written could be written and there is room for the next. */
+/* Leaves disk_full when what was to be written could be written and there is room for the next. What the file system tells of its space may be more
+ * than we are allowed, or nothing; so the reserve is made first. */
 static void look_for_space(struct engine *engine)
 {
-	uint64_t need = 2 * engine->wal_segment_bytes + (1 << 20);
+	uint64_t reserve = reserve_bytes(engine->wal_segment_bytes), segments = 2 * engine->wal_segment_bytes;
+	uint64_t need = reserve + (segments < SPACE_MIN ? segments : SPACE_MIN) + (1 << 20);
 	uint64_t space;
 
-	if (health_get(&engine->health) == HEALTH_DISK_FULL &&
-		dir_space(&engine->dir, &space, NULL) == KV_OK && space >= need)
-		health_leave(&engine->health, HEALTH_DISK_FULL);
+	if (health_get(&engine->health) != HEALTH_DISK_FULL ||
+		(dir_space(&engine->dir, &space, NULL) == KV_OK && space < need) ||
+		reserve_make(&engine->dir, reserve, NULL) == KV_NO_SPACE)
+		return;
+	health_leave(&engine->health, HEALTH_DISK_FULL);
+	spare_look_at_disk(engine);
+}
+
+/* While there is space, some of it is put by. */
+static void keep_reserve(struct engine *engine)
+{
+	struct kv_error err = { 0 };
+
+	if (engine->has_reserve || health_get(&engine->health) != HEALTH_HEALTHY)
+		return;
+	engine->has_reserve = reserve_make(&engine->dir, reserve_bytes(engine->wal_segment_bytes), &err) == KV_OK;
+	if (!engine->has_reserve && err.status == KV_NO_SPACE)
+		health_report(&engine->health, "no space for the reserve", &err);
+}
+
+/* What was deleted while the disk is full gives its space back only when it has got into the tables: all together, once no more come. Level 0 may
+ * grow by that, but not for ever. Behind memory that cannot be flushed it would only take a segment of the log for itself. */
+static void hurry_deletes(struct engine *engine)
+{
+	struct view *view = views_acquire(&engine->views);
+	bool due = memtable_entries(view->active) > 0 && view->frozen_count == 0 &&
+		view->levels[0]->count < HURRY_FACTOR * (size_t)atomic_load(&engine->compaction_threshold);
+
+	view_unref(view);
+	if (due && background_quiet_us(engine) >= LOG_QUIET_US)
+		commit_want_rotation(engine);
+	background_kick_compact(engine);
 }
 
 /* A write enters the stalled state; but those who see it may send none until it is left. */
@@ -171,34 +215,63 @@ static void reclaim(struct engine *engine)
 	views_reclaim(&engine->views);
 	if (table_cache_trim(engine->tables, &err) != KV_OK)
 		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a table: %s", err.text);
+	if (blob_set_trim(engine->blobs, &err) != KV_OK)
+		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a large value: %s", err.text);
+}
+
+/* What a start on a full disk has left to be done. */
+static bool begin(struct engine *engine)
+{
+	struct kv_error err = { 0 };
+	kv_status status = recover_begin(engine, &err);
+
+	if (status != KV_OK)
+		health_report(&engine->health, "cannot begin a log", &err);
+	return status == KV_OK;
 }
 
 /* One round; returns when the next is due. *ret_failed: not sooner than that, however much is asked for. */
 static uint64_t work(struct engine *engine, bool *ret_failed)
 {
 	kv_status spare, flushed;
-	uint64_t next;
+	uint64_t next, next_fit;
 
 	*ret_failed = false;
 	if (health_get(&engine->health) == HEALTH_FAILED) {
 		background_progress(engine); /* who waits must see it */
 		return clock_monotonic_us() + IDLE_US;
 	}
-	spare = make_spare(engine);
+	if (atomic_load(&engine->catalog.unbegun) && !begin(engine)) {
+		background_progress(engine);
+		*ret_failed = true;
+		return clock_monotonic_us() + RETRY_US;
+	}
+	spare_look_at_disk(engine);
+	if (health_get(&engine->health) == HEALTH_DISK_FULL)
+		spare_give_back(engine);
+	/* to write a segment of zeros is as much work as a flush, after which there may be one to make it from */
+	if (catalog_has_retired(&engine->catalog) || !has_frozen(engine))
+		spare_make(engine);
 	background_progress(engine);
 	flushed = flush_all(engine);
+	spare = spare_make(engine);
+	background_progress(engine);
 	if (spare == KV_OK && flushed == KV_OK)
 		look_for_space(engine);
+	if (health_get(&engine->health) == HEALTH_DISK_FULL)
+		hurry_deletes(engine);
+	keep_reserve(engine);
 	look_at_debt(engine);
 	reclaim(engine);
 	next = flush_by_age(engine);
+	next_fit = spare_fit(engine);
 	background_progress(engine);
 	*ret_failed = spare != KV_OK || flushed != KV_OK;
 	if (*ret_failed)
 		count_up(&engine->background.failures, 1);
 	if (*ret_failed || health_get(&engine->health) == HEALTH_DISK_FULL)
 		return clock_monotonic_us() + RETRY_US;
-	return next;
+	return next < next_fit ? next : next_fit;
 }
 
 void *flush_thread(void *arg)

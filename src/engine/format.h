@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-	FORMAT_VERSION = 1,      /* of the whole directory, in the file FORMAT */
+	FORMAT_VERSION = 2,      /* of the whole directory, in the file FORMAT */
 	FORMAT_STORE_ID_BYTES = 16, /* random, made once; in FORMAT as 32 hexadecimal digits, in every file as bytes */
 };
 
@@ -62,7 +62,7 @@ enum {
 /* MANIFEST: this header, the body (manifest.c), and a u64 checksum of all before it, seed MANIFEST_MAGIC. */
 #define MANIFEST_MAGIC UINT64_C(0x314e414d2d564b0d) /* "\r" "KV-MAN1" */
 enum {
-	MANIFEST_VERSION = 1,
+	MANIFEST_VERSION = 2,
 
 	MANIFEST_HEADER_MAGIC = 0,     /* u64 */
 	MANIFEST_HEADER_VERSION = 8,   /* u32 */
@@ -73,13 +73,13 @@ enum {
 };
 
 /*
- * SSTable, NNNNNN.sst:   data blocks, filter, index, properties, footer, without a gap; the file ends with the
- * footer. Each block of any kind is followed by a trailer: how it is compressed, and a checksum over
+ * SSTable, NNNNNN.sst:   data blocks, filter, index, blobs, properties, footer, without a gap; the file ends with
+ * the footer. Each block of any kind is followed by a trailer: how it is compressed, and a checksum over
  * block and compression byte, seeded by store id, file number and offset.
  */
 #define SST_MAGIC UINT64_C(0x315453532d564b0d) /* "\r" "KV-SST1" */
 enum {
-	SST_VERSION = 1,
+	SST_VERSION = 2,
 
 	SST_TRAILER_COMPRESSION = 0, /* u8: enum sst_compression */
 	SST_TRAILER_CHECKSUM = 1,    /* u64 */
@@ -122,12 +122,49 @@ enum {
 	SST_FOOTER_DATA = 40,       /* u64: bytes of all data blocks with their trailers, as the following */
 	SST_FOOTER_FILTER = 48,     /* u64: 0: no filter, and no trailer of one */
 	SST_FOOTER_INDEX = 56,      /* u64 */
-	SST_FOOTER_PROPERTIES = 64, /* u64 */
-	SST_FOOTER_CHECKSUM = 72,   /* u64: over the 72 bytes before, seeded as a block's */
-	SST_FOOTER_BYTES = 80,
+	SST_FOOTER_BLOBS = 64,      /* u64: 0: no entry points to a blob file, and no trailer */
+	SST_FOOTER_PROPERTIES = 72, /* u64 */
+	SST_FOOTER_CHECKSUM = 80,   /* u64: over the 80 bytes before, seeded as a block's */
+	SST_FOOTER_BYTES = 88,
+
+	/* A blob pointer: the value of an entry whose real value is in a file of its own, NNNNNN.blob. */
+	BLOB_POINTER_NUMBER = 0,    /* u64: of the file, not 0 */
+	BLOB_POINTER_SIZE = 8,      /* u64: bytes of the value */
+	BLOB_POINTER_CHECKSUM = 16, /* u64: of the checksums of the file's parts */
+	BLOB_POINTER_BYTES = 24,
 };
 #define BLOCK_BYTES_MAX ((UINT64_C(1) << 30) + 65536) /* decompressed: one entry of the largest size fits */
 
+/*
+ * Blob file, NNNNNN.blob: one large value. Header, parts, footer, without a gap. Every part but the last has BLOB_PART_BYTES of the value;
+ * behind each stands its checksum, seeded by store id, file number and part, so any part can be read and verified alone.
+ */
+#define BLOB_MAGIC UINT64_C(0x314f4c422d564b0d) /* "\r" "KV-BLO1" */
+enum {
+	BLOB_VERSION = 1,
+
+	BLOB_HEADER_MAGIC = 0,     /* u64 */
+	BLOB_HEADER_VERSION = 8,   /* u32 */
+	BLOB_HEADER_RESERVED = 12, /* u32, 0 */
+	BLOB_HEADER_STORE_ID = 16, /* 16 bytes */
+	BLOB_HEADER_NUMBER = 32,   /* u64: this file's number */
+	BLOB_HEADER_CHECKSUM = 40, /* u64: over the 40 bytes before, seed BLOB_MAGIC */
+	BLOB_HEADER_BYTES = 48,
+
+	BLOB_PART_BYTES = 65536,
+	BLOB_PART_CHECKSUM_BYTES = 8,
+
+	BLOB_FOOTER_SIZE = 0,      /* u64: bytes of the value */
+	BLOB_FOOTER_PARTS = 8,     /* u64: over the checksums of all parts */
+	BLOB_FOOTER_CHECKSUM = 16, /* u64: over the 16 bytes before, seeded by store id, file number and size */
+	BLOB_FOOTER_BYTES = 24,
+};
+
 enum sst_compression { SST_COMPRESSION_NONE = 0, SST_COMPRESSION_LZ4 = 1, SST_COMPRESSION_ZSTD = 2 };
+
+/*
+ * SCRUB: when which file was read for the last time; not synced, and missed by nobody (scrub_state.c).
+ */
+#define SCRUB_MAGIC UINT64_C(0x314243532d564b0d) /* "\r" "KV-SCB1" */
 
 #endif

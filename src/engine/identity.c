@@ -2,7 +2,7 @@
 /*
  * FORMAT is text, so that a person who finds a directory can tell what it is:
  *
- *	kvstored 1
+ *	kvstored 2
  *	store-id 0123456789abcdef0123456789abcdef
  *	checksum 0123456789abcdef
  *
@@ -125,8 +125,8 @@ static kv_status parse(struct slice text, const char *dir_path, struct store_id 
 			"this is not the text that a kvstored wrote");
 	if (version != FORMAT_VERSION)
 		return file_error(err, KV_UNSUPPORTED, dir_path, NAME, sizeof(VERSION_PREFIX) - 1,
-			"format version %" PRIu32 " is newer than the %d that this kvstored reads",
-			version, FORMAT_VERSION);
+			"format version %" PRIu32 " is %s than the %d that this kvstored reads", version,
+			version > FORMAT_VERSION ? "newer" : "older", FORMAT_VERSION);
 	if (!skip(&rest, STORE_ID_PREFIX) || !read_hex(&rest, id.bytes, sizeof id.bytes) ||
 		!skip(&rest, "\n") || rest.len > 0)
 		return file_error(err, KV_CORRUPT, dir_path, NAME, text.len - rest.len,
@@ -192,25 +192,34 @@ static kv_status random_id(struct store_id *ret, struct kv_error *err)
 	return kv_error_errno(err, n < 0 ? errno : EIO, "", "cannot get random bytes");
 }
 
-kv_status identity_create(const struct dir *dir, struct store_id *ret, struct kv_error *err)
+static kv_status put_text(const struct dir *dir, const struct store_id *id, bool keep_existing, struct kv_error *err)
 {
 	char text[TEXT_MAX_BYTES];
+	kv_status status = write_temp(dir, slice_of(text, make_text(text, id)), err);
+
+	if (status == KV_OK)
+		status = dir_rename(dir, TEMP_NAME, dir, NAME, keep_existing, err);
+	if (status == KV_OK)
+		return dir_sync(dir, err);
+	dir_unlink(dir, TEMP_NAME, NULL); /* the first error is the one to tell */
+	return status;
+}
+
+kv_status identity_create(const struct dir *dir, struct store_id *ret, struct kv_error *err)
+{
 	struct store_id id;
 	kv_status status = random_id(&id, err);
 
-	if (status != KV_OK)
-		return status;
-	status = write_temp(dir, slice_of(text, make_text(text, &id)), err);
 	if (status == KV_OK)
-		status = dir_rename(dir, TEMP_NAME, dir, NAME, true, err);
-	if (status != KV_OK) {
-		dir_unlink(dir, TEMP_NAME, NULL); /* the first error is the one to tell */
-		return status;
-	}
-	status = dir_sync(dir, err);
+		status = put_text(dir, &id, true, err);
 	if (status == KV_OK)
 		*ret = id;
 	return status;
+}
+
+kv_status identity_write(const struct dir *dir, const struct store_id *id, struct kv_error *err)
+{
+	return put_text(dir, id, false, err);
 }
 
 kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error *err)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * At most one table is open. A seek finds the table by its key range in memory, without opening any other. A
- * table that cannot be opened or read ends the walk: nothing is ever skipped.
+ * table that cannot be opened or read ends the walk: nothing is ever skipped, but for what range deletes hide.
  */
 #include "engine/iter_level.h"
+
+#include "engine/iter_uncovered.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,9 +14,11 @@ struct iter_level {
 	struct iter base;
 	struct table *const *tables; /* borrowed */
 	size_t count;
+	const struct range_cover *cover; /* NULL: none; borrowed */
 	bool keep_blocks;
 
 	size_t at;           /* index of the open table */
+	size_t sought;       /* between two steps of a fetch */
 	struct iter *table;  /* NULL: none is open */
 	kv_status status;    /* once not KV_OK, nothing moves any more; the detail is in `table` when there is one */
 };
@@ -37,7 +41,8 @@ static bool open_table(struct iter_level *level, size_t at)
 	if (level->table && level->at == at)
 		return true;
 	level->table = iter_close(level->table);
-	level->table = table_iter(level->tables[at], level->keep_blocks);
+	level->table = iter_uncovered_new(table_iter(level->tables[at], level->keep_blocks), level->cover,
+		table_meta(level->tables[at])->last_sequence);
 	level->at = at;
 	if (!level->table)
 		level->status = KV_NO_MEMORY;
@@ -47,18 +52,27 @@ static bool open_table(struct iter_level *level, size_t at)
 /* After a move of the open table: shows its entry. False at its end without an error: then the walk goes on elsewhere. */
 static bool show(struct iter_level *level)
 {
-	level->base.valid = level->table->valid;
-	if (level->base.valid)
-		level->base.entry = level->table->entry;
-	else
+	iter_show_as(&level->base, level->table);
+	if (!level->base.valid)
 		level->status = iter_status(level->table, NULL);
 	return level->base.valid || level->status != KV_OK;
+}
+
+/* Not even a look into it is needed then. */
+static bool is_hidden(const struct iter_level *level, size_t at)
+{
+	return level->cover && at < level->count && range_cover_hides(level->cover, smallest(level, at),
+		largest(level, at), table_meta(level->tables[at])->last_sequence);
 }
 
 /* From the first entry of table `at` on. */
 static void walk_forward(struct iter_level *level, size_t at)
 {
-	for (; open_table(level, at); at++) {
+	for (;; at++) {
+		while (is_hidden(level, at))
+			at++;
+		if (!open_table(level, at))
+			return;
 		iter_seek_first(level->table);
 		if (show(level))
 			return;
@@ -68,7 +82,11 @@ static void walk_forward(struct iter_level *level, size_t at)
 /* From the last entry of table `at` backward; SIZE_MAX: there is none. */
 static void walk_backward(struct iter_level *level, size_t at)
 {
-	for (; open_table(level, at); at--) {
+	for (;; at--) {
+		while (is_hidden(level, at))
+			at--;
+		if (!open_table(level, at))
+			return;
 		iter_seek_last(level->table);
 		if (show(level))
 			return;
@@ -121,12 +139,26 @@ static size_t count_beginning_before(const struct iter_level *level, struct slic
 	return low;
 }
 
+static void level_fetch(struct iter *iter, struct slice key, uint64_t sequence, unsigned step)
+{
+	struct iter_level *level = (struct iter_level *)iter;
+
+	if (step == 0)
+		level->sought = find_ending_at(level, key);
+	if (!is_hidden(level, level->sought) && open_table(level, level->sought))
+		iter_fetch(level->table, key, sequence, step);
+}
+
 static void level_seek(struct iter *iter, struct slice key, uint64_t sequence)
 {
 	struct iter_level *level = (struct iter_level *)iter;
 	size_t at = find_ending_at(level, key);
 
 	iter->valid = false;
+	if (is_hidden(level, at)) {
+		walk_forward(level, at + 1);
+		return;
+	}
 	if (!open_table(level, at))
 		return;
 	iter_seek(level->table, key, sequence);
@@ -140,6 +172,10 @@ static void level_seek_before(struct iter *iter, struct slice key)
 	size_t at = count_beginning_before(level, key) - 1;
 
 	iter->valid = false;
+	if (is_hidden(level, at)) {
+		walk_backward(level, at - 1);
+		return;
+	}
 	if (!open_table(level, at))
 		return;
 	iter_seek_before(level->table, key);
@@ -152,6 +188,7 @@ static void level_next(struct iter *iter)
 	struct iter_level *level = (struct iter_level *)iter;
 
 	assert(iter->valid);
+	level->table->entry = iter->entry; /* it has moved within the run */
 	iter_next(level->table);
 	if (!show(level))
 		walk_forward(level, level->at + 1);
@@ -162,6 +199,7 @@ static void level_prev(struct iter *iter)
 	struct iter_level *level = (struct iter_level *)iter;
 
 	assert(iter->valid);
+	level->table->entry = iter->entry;
 	iter_prev(level->table);
 	if (!show(level))
 		walk_backward(level, level->at - 1);
@@ -191,21 +229,26 @@ static const struct iter_ops level_ops = {
 	.seek_last = level_seek_last,
 	.seek = level_seek,
 	.seek_before = level_seek_before,
+	.fetch = level_fetch,
 	.next = level_next,
 	.prev = level_prev,
 	.status = level_status,
 	.close = level_close,
 };
 
-struct iter *iter_level_new(struct table *const *tables, size_t count, bool keep_blocks)
+struct iter *iter_level_new(struct table *const *tables, size_t count,
+	const struct range_cover *cover, bool keep_blocks)
 {
-	struct iter_level *level = calloc(1, sizeof *level);
+	struct iter_level *level = malloc(sizeof *level);
 
 	if (!level)
 		return NULL;
-	level->base.ops = &level_ops;
-	level->tables = tables;
-	level->count = count;
-	level->keep_blocks = keep_blocks;
+	*level = (struct iter_level){
+		.base.ops = &level_ops,
+		.tables = tables,
+		.count = count,
+		.cover = cover,
+		.keep_blocks = keep_blocks,
+	};
 	return &level->base;
 }

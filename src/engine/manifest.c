@@ -3,7 +3,9 @@
  * The file: header (format.h), body, checksum. The body:
  *
  *	body  = generation next_file_number last_sequence
- *	        wal_count wal_number* table_count table*      (all varints)
+ *	        wal_count wal_number* history_count wal_number*
+ *	        range_count range* table_count table*         (all varints)
+ *	range = sequence:varint start end                     (varint length and bytes each)
  *	table = level:u8 meta                                 (sst_meta.c)
  *
  * What is read is checked as a whole, and what is written is checked by the same function first: a
@@ -23,11 +25,21 @@
 
 enum { BYTES_MAX = 1 << 30 };
 
+static void free_range(struct manifest_range *range)
+{
+	buf_free(&range->start);
+	buf_free(&range->end);
+}
+
 void manifest_free(struct manifest *manifest)
 {
 	for (size_t i = 0; i < manifest->table_count; i++)
 		sst_meta_free(&manifest->tables[i].meta);
+	for (size_t i = 0; i < manifest->range_count; i++)
+		free_range(&manifest->ranges[i]);
 	free(manifest->tables);
+	free(manifest->ranges);
+	free(manifest->history);
 	free(manifest->wal_numbers);
 	*manifest = (struct manifest){ 0 };
 }
@@ -75,14 +87,44 @@ kv_status manifest_add_table(struct manifest *manifest, unsigned level,
 	return status;
 }
 
+static kv_status add_number(uint64_t **numbers, size_t *count, uint64_t number)
+{
+	void *array = *numbers;
+
+	if (!grow(&array, *count, sizeof **numbers))
+		return KV_NO_MEMORY;
+	*numbers = array;
+	(*numbers)[(*count)++] = number;
+	return KV_OK;
+}
+
 kv_status manifest_add_wal(struct manifest *manifest, uint64_t number)
 {
-	void *numbers = manifest->wal_numbers;
+	return add_number(&manifest->wal_numbers, &manifest->wal_count, number);
+}
 
-	if (!grow(&numbers, manifest->wal_count, sizeof manifest->wal_numbers[0]))
-		return KV_NO_MEMORY;
-	manifest->wal_numbers = numbers;
-	manifest->wal_numbers[manifest->wal_count++] = number;
+kv_status manifest_add_history(struct manifest *manifest, uint64_t number)
+{
+	return add_number(&manifest->history, &manifest->history_count, number);
+}
+
+kv_status manifest_add_range(struct manifest *manifest, uint64_t sequence, struct slice start,
+	struct slice end)
+{
+	struct manifest_range range = { .sequence = sequence };
+	void *ranges = manifest->ranges;
+	kv_status status = buf_set(&range.start, start);
+
+	if (status == KV_OK)
+		status = buf_set(&range.end, end);
+	if (status == KV_OK && !grow(&ranges, manifest->range_count, sizeof range))
+		status = KV_NO_MEMORY;
+	if (status != KV_OK) {
+		free_range(&range);
+		return status;
+	}
+	manifest->ranges = ranges;
+	manifest->ranges[manifest->range_count++] = range;
 	return KV_OK;
 }
 
@@ -97,7 +139,8 @@ static const char *check_meta(const struct manifest *manifest, const struct mani
 	if (meta->entries == 0 || meta->tombstones > meta->entries)
 		return "a table has no entries, or more tombstones than entries";
 	if (meta->first_sequence == 0 || meta->first_sequence > meta->last_sequence ||
-		meta->last_sequence > manifest->last_sequence)
+		meta->last_sequence > manifest->last_sequence ||
+		meta->range_applied > manifest->last_sequence)
 		return "a table's sequences are out of order";
 	if (meta->smallest.len == 0 || meta->smallest.len > ENTRY_KEY_MAX ||
 		meta->largest.len > ENTRY_KEY_MAX ||
@@ -161,15 +204,47 @@ static int compare_numbers(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static const char *check_numbers(const struct manifest *manifest, uint64_t *numbers)
+/* Those kept for the change feed, then the others, rise. */
+static const char *check_logs(const struct manifest *manifest, uint64_t *numbers, size_t *ret_count)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < manifest->wal_count; i++) {
-		if (i > 0 && manifest->wal_numbers[i] <= manifest->wal_numbers[i - 1])
-			return "the logs are out of order";
+	for (size_t i = 0; i < manifest->history_count; i++)
+		numbers[count++] = manifest->history[i];
+	for (size_t i = 0; i < manifest->wal_count; i++)
 		numbers[count++] = manifest->wal_numbers[i];
+	for (size_t i = 1; i < count; i++)
+		if (numbers[i] <= numbers[i - 1])
+			return "the logs are out of order";
+	*ret_count = count;
+	return NULL;
+}
+
+static const char *check_ranges(const struct manifest *manifest)
+{
+	uint64_t previous = 0;
+
+	for (size_t i = 0; i < manifest->range_count; i++) {
+		const struct manifest_range *range = &manifest->ranges[i];
+
+		if (range->sequence <= previous || range->sequence > manifest->last_sequence)
+			return "the range deletes are out of order";
+		previous = range->sequence;
+		if (range->start.len == 0 || range->start.len > ENTRY_KEY_MAX ||
+			range->end.len > ENTRY_KEY_MAX || (range->end.len > 0 &&
+				slice_compare(buf_slice(&range->start), buf_slice(&range->end)) >= 0))
+			return "a range delete has no keys";
 	}
+	return NULL;
+}
+
+static const char *check_numbers(const struct manifest *manifest, uint64_t *numbers)
+{
+	size_t count = 0;
+	const char *wrong = check_logs(manifest, numbers, &count);
+
+	if (wrong)
+		return wrong;
 	for (size_t i = 0; i < manifest->table_count; i++)
 		numbers[count++] = manifest->tables[i].meta.number;
 	if (count == 0)
@@ -185,12 +260,14 @@ static const char *check_numbers(const struct manifest *manifest, uint64_t *numb
 
 static kv_status check(const struct manifest *manifest, const char **ret_wrong)
 {
-	size_t count = manifest->wal_count + manifest->table_count;
+	size_t count = manifest->wal_count + manifest->history_count + manifest->table_count;
 	uint64_t *numbers = calloc(count ? count : 1, sizeof *numbers);
 
 	if (!numbers)
 		return KV_NO_MEMORY;
 	*ret_wrong = check_tables(manifest);
+	if (!*ret_wrong)
+		*ret_wrong = check_ranges(manifest);
 	if (!*ret_wrong)
 		*ret_wrong = check_numbers(manifest, numbers);
 	if (!*ret_wrong && (manifest->generation == 0 || manifest->next_file_number == 0 ||
@@ -216,8 +293,8 @@ static kv_status check_header(struct slice file, const struct store_id *id, cons
 	if (file.len < MANIFEST_HEADER_BYTES + MANIFEST_CHECKSUM_BYTES)
 		return damaged(err, dir_path, file.len, "the file was cut");
 	covered = file.len - MANIFEST_CHECKSUM_BYTES;
-	/* in this order in every version: only what passed the checksum can be believed to be
-	 * newer */
+	/* in this order in every version: only what passed the checksum can be believed to be of
+	 * another one */
 	if (get_fixed64(file.data) != MANIFEST_MAGIC)
 		return damaged(err, dir_path, 0, "the file does not begin as a MANIFEST");
 	if (get_fixed64(file.data + covered) !=
@@ -225,10 +302,10 @@ static kv_status check_header(struct slice file, const struct store_id *id, cons
 		return damaged(err, dir_path, covered, "the checksum of the file is wrong");
 	if (get_fixed32(file.data + MANIFEST_HEADER_VERSION) != MANIFEST_VERSION)
 		return file_error(err, KV_UNSUPPORTED, dir_path, NAME, MANIFEST_HEADER_VERSION,
-			"MANIFEST version %" PRIu32 " is newer than the %d that this kvstored reads",
+			"MANIFEST version %" PRIu32 " is not the %d that this kvstored reads",
 			get_fixed32(file.data + MANIFEST_HEADER_VERSION), MANIFEST_VERSION);
 	if (memcmp(file.data + MANIFEST_HEADER_STORE_ID, id->bytes, FORMAT_STORE_ID_BYTES) != 0)
-		return file_error(err, KV_INVALID, dir_path, NAME, MANIFEST_HEADER_STORE_ID,
+		return file_error(err, KV_CORRUPT, dir_path, NAME, MANIFEST_HEADER_STORE_ID,
 			"the file belongs to another store");
 	if (get_fixed32(file.data + MANIFEST_HEADER_RESERVED) != 0)
 		return damaged(err, dir_path, MANIFEST_HEADER_RESERVED,
@@ -236,7 +313,8 @@ static kv_status check_header(struct slice file, const struct store_id *id, cons
 	return KV_OK;
 }
 
-static kv_status read_wals(struct reader *r, struct manifest *ret)
+static kv_status read_numbers(struct reader *r, struct manifest *ret,
+	kv_status (*add)(struct manifest *manifest, uint64_t number))
 {
 	uint64_t count, number;
 	kv_status status = KV_OK;
@@ -245,7 +323,23 @@ static kv_status read_wals(struct reader *r, struct manifest *ret)
 		return KV_CORRUPT;
 	/* the array grows with what is really there, whatever the count says */
 	for (uint64_t i = 0; i < count && status == KV_OK; i++)
-		status = read_varint64(r, &number) ? manifest_add_wal(ret, number) : KV_CORRUPT;
+		status = read_varint64(r, &number) ? add(ret, number) : KV_CORRUPT;
+	return status;
+}
+
+static kv_status read_ranges(struct reader *r, struct manifest *ret)
+{
+	uint64_t count, sequence;
+	struct slice start, end;
+	kv_status status = KV_OK;
+
+	if (!read_varint64(r, &count))
+		return KV_CORRUPT;
+	for (uint64_t i = 0; i < count && status == KV_OK; i++) {
+		if (!read_varint64(r, &sequence) || !read_prefixed(r, &start) || !read_prefixed(r, &end))
+			return KV_CORRUPT;
+		status = manifest_add_range(ret, sequence, start, end);
+	}
 	return status;
 }
 
@@ -272,7 +366,11 @@ static kv_status read_body(struct reader *r, struct manifest *ret)
 	if (!read_varint64(r, &ret->generation) || !read_varint64(r, &ret->next_file_number) ||
 		!read_varint64(r, &ret->last_sequence))
 		return KV_CORRUPT;
-	status = read_wals(r, ret);
+	status = read_numbers(r, ret, manifest_add_wal);
+	if (status == KV_OK)
+		status = read_numbers(r, ret, manifest_add_history);
+	if (status == KV_OK)
+		status = read_ranges(r, ret);
 	if (status != KV_OK)
 		return status;
 	if (!read_varint64(r, &count))
@@ -284,7 +382,7 @@ static kv_status read_body(struct reader *r, struct manifest *ret)
 	return status;
 }
 
-static kv_status decode(struct slice file, const struct store_id *id, const char *dir_path,
+kv_status manifest_decode(struct slice file, const struct store_id *id, const char *dir_path,
 	struct manifest *ret, struct kv_error *err)
 {
 	struct manifest manifest = { 0 };
@@ -320,7 +418,7 @@ kv_status manifest_read(const struct dir *dir, const struct store_id *id, struct
 	kv_status status = file_read_whole(dir, NAME, BYTES_MAX, &file, err);
 
 	if (status == KV_OK)
-		status = decode(buf_slice(&file), id, dir->path, ret, err);
+		status = manifest_decode(buf_slice(&file), id, dir->path, ret, err);
 	buf_free(&file);
 	return status;
 }
@@ -337,12 +435,28 @@ static kv_status append_header(const struct store_id *id, struct buf *to)
 	return buf_append(to, header, sizeof header);
 }
 
-static kv_status append_wals(const struct manifest *manifest, struct buf *to)
+static kv_status append_numbers(const uint64_t *numbers, size_t count, struct buf *to)
 {
-	kv_status status = buf_append_varint(to, manifest->wal_count);
+	kv_status status = buf_append_varint(to, count);
 
-	for (size_t i = 0; i < manifest->wal_count && status == KV_OK; i++)
-		status = buf_append_varint(to, manifest->wal_numbers[i]);
+	for (size_t i = 0; i < count && status == KV_OK; i++)
+		status = buf_append_varint(to, numbers[i]);
+	return status;
+}
+
+static kv_status append_ranges(const struct manifest *manifest, struct buf *to)
+{
+	kv_status status = buf_append_varint(to, manifest->range_count);
+
+	for (size_t i = 0; i < manifest->range_count && status == KV_OK; i++) {
+		const struct manifest_range *range = &manifest->ranges[i];
+
+		status = buf_append_varint(to, range->sequence);
+		if (status == KV_OK)
+			status = buf_append_prefixed(to, buf_slice(&range->start));
+		if (status == KV_OK)
+			status = buf_append_prefixed(to, buf_slice(&range->end));
+	}
 	return status;
 }
 
@@ -369,7 +483,11 @@ static kv_status encode(const struct manifest *manifest, const struct store_id *
 	if (status == KV_OK)
 		status = buf_append_varint(to, manifest->last_sequence);
 	if (status == KV_OK)
-		status = append_wals(manifest, to);
+		status = append_numbers(manifest->wal_numbers, manifest->wal_count, to);
+	if (status == KV_OK)
+		status = append_numbers(manifest->history, manifest->history_count, to);
+	if (status == KV_OK)
+		status = append_ranges(manifest, to);
 	if (status == KV_OK)
 		status = append_tables(manifest, to);
 	if (status == KV_OK)

@@ -17,6 +17,13 @@ struct manifest_table {
 	struct sst_meta meta; /* owned */
 };
 
+/* A range delete that tables may not have been rid of yet. */
+struct manifest_range {
+	uint64_t sequence;
+	struct buf start; /* 1..ENTRY_KEY_MAX bytes; owned, as the next */
+	struct buf end;   /* not deleted; empty: no bound */
+};
+
 struct manifest {
 	uint64_t generation;      /* rises with every write */
 	uint64_t next_file_number; /* larger than that of every file that exists */
@@ -25,6 +32,12 @@ struct manifest {
 	 * groups, then unused ones. Each must exist. */
 	uint64_t *wal_numbers;
 	size_t wal_count;
+	/* Ascending, all lower than those of wal_numbers: segments whose groups are all in tables, kept for
+	 * the change feed only, never replayed. */
+	uint64_t *history;
+	size_t history_count;
+	struct manifest_range *ranges; /* owned; ascending by sequence */
+	size_t range_count;
 	/* owned; by level, level 0 newest first, deeper levels by smallest key */
 	struct manifest_table *tables;
 	size_t table_count;
@@ -36,12 +49,19 @@ void manifest_free(struct manifest *manifest);
 kv_status manifest_add_table(struct manifest *manifest, unsigned level,
 	const struct sst_meta *meta);
 kv_status manifest_add_wal(struct manifest *manifest, uint64_t number);
+kv_status manifest_add_history(struct manifest *manifest, uint64_t number);
+kv_status manifest_add_range(struct manifest *manifest, uint64_t sequence, struct slice start,
+	struct slice end);
 
-/* KV_NOT_FOUND when there is none; KV_CORRUPT; KV_INVALID: of another store; KV_UNSUPPORTED:
- * newer version. Checks everything that can be checked without opening other files (numbers
+/* KV_NOT_FOUND when there is none; KV_CORRUPT, also: of another store; KV_UNSUPPORTED:
+ * another version. Checks everything that can be checked without opening other files (numbers
  * unique, levels sorted and disjoint from 1 on, sequences in order). */
 kv_status manifest_read(const struct dir *dir, const struct store_id *id, struct manifest *ret,
 	struct kv_error *err);
+
+/* The same for bytes that were read already; `dir_path` is for messages. */
+kv_status manifest_decode(struct slice file, const struct store_id *id, const char *dir_path,
+	struct manifest *ret, struct kv_error *err);
 
 /* Durable when it returns KV_OK. KV_UNCERTAIN: the old or the new one will be found at the next
  * start: the store must stop writing. Any other failure: the old one is in force. KV_INVALID:

@@ -29,21 +29,3 @@ struct memtable_version *memtable_version_new(struct arena *arena, const struct 
 		memcpy(start + value_room - entry->value.len, entry->value.data, entry->value.len);
 	return ret;
 }
-
-struct entry memtable_version_entry(const struct art_leaf *leaf,
-	const struct memtable_version *version)
-{
-	const uint8_t *value_end = (const uint8_t *)version;
-	struct entry ret = {
-		.key = art_leaf_key(leaf),
-		.sequence = memtable_version_sequence(version),
-		.kind = (enum entry_kind)(version->tag & VERSION_KIND_MASK),
-	};
-
-	if (version->tag & VERSION_HAS_EXPIRY) {
-		value_end -= sizeof ret.expires_unix_ms;
-		memcpy(&ret.expires_unix_ms, value_end, sizeof ret.expires_unix_ms);
-	}
-	ret.value = slice_of(value_end - version->value_len, version->value_len);
-	return ret;
-}

@@ -6,6 +6,8 @@
 #include "engine/art.h"
 #include "engine/entry.h"
 
+#include <string.h>
+
 /* Before it in memory lie the value and, when HAS_EXPIRY is set, 8 bytes of expiry between the two. */
 struct memtable_version {
 	const struct memtable_version *older; /* NULL: none */
@@ -48,7 +50,22 @@ size_t memtable_version_bytes(size_t value_len);
 struct memtable_version *memtable_version_new(struct arena *arena, const struct entry *entry);
 
 /* The entry, borrowed from the memtable. */
-struct entry memtable_version_entry(const struct art_leaf *leaf,
-	const struct memtable_version *version);
+static inline struct entry memtable_version_entry(const struct art_leaf *leaf,
+	const struct memtable_version *version)
+{
+	const uint8_t *value_end = (const uint8_t *)version;
+	struct entry ret = {
+		.key = art_leaf_key(leaf),
+		.sequence = memtable_version_sequence(version),
+		.kind = (enum entry_kind)(version->tag & VERSION_KIND_MASK),
+	};
+
+	if (version->tag & VERSION_HAS_EXPIRY) {
+		value_end -= sizeof ret.expires_unix_ms;
+		memcpy(&ret.expires_unix_ms, value_end, sizeof ret.expires_unix_ms);
+	}
+	ret.value = slice_of(value_end - version->value_len, version->value_len);
+	return ret;
+}
 
 #endif

@@ -18,8 +18,8 @@ void overlay_clear(struct overlay *overlay);
 
 /* Keys are borrowed until overlay_clear. KV_NO_MEMORY leaves it as it was. */
 kv_status overlay_add(struct overlay *overlay, const struct entry *entry);
-/* The newest entry of `key`, NULL when there is none; good until the next add. */
-const struct entry *overlay_find(const struct overlay *overlay, struct slice key);
+/* The newest entry of `key`, NULL when there is none; a delete when a range delete covers it. Good until the next add or find. */
+const struct entry *overlay_find(struct overlay *overlay, struct slice key);
 
 size_t overlay_mark(const struct overlay *overlay);
 void overlay_rollback(struct overlay *overlay, size_t mark); /* forgets what came after the mark */

@@ -5,25 +5,30 @@
  *	1. identity: FORMAT is read, or made in a directory that holds no file of ours
  *	2. MANIFEST: every file that it names must be there
  *	3. the WAL segments are replayed, oldest first, into memtables; a torn tail of the newest is set aside
- *	4. what was replayed is settled on stable storage: it will be read, so no crash may take it back
+ *	4. what was replayed is settled on stable storage: it will be read, so no crash may take it back; the change feed is told its segments
  *	5. a new segment is begun, whose header says where the last one ends; it is never appended to again
  *	6. a new MANIFEST names it; from here on the store is open
  *	7. orphans (files of ours that the MANIFEST does not name) are removed
  *
  * Until 5 nothing on disk is changed (but for a copy of the torn tail, and FORMAT and an empty MANIFEST of a new store), so a crash in
- * here repeats it.
+ * here repeats it. On a full disk, when the reserve does not help, the store opens after 4: it can be read, and the flush thread goes on with
+ * the rest when there is space. Until then no MANIFEST may be written, since the log of before is not yet in the catalog.
  */
+#include "engine/catalog_ranges.h"
 #include "engine/engine_internal.h"
 #include "engine/filename.h"
 #include "engine/identity.h"
 #include "engine/lost_found.h"
 #include "engine/replay.h"
+#include "engine/reserve.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FIRST_SEGMENT_BYTES = 1 << 20 }; /* small, so that a start is quick; the next is made ahead */
+enum {
+	FIRST_SEGMENT_BYTES = 1 << 20, /* small, so that a start is quick; the next is made ahead */
+};
 
 struct recovery {
 	struct engine *engine;
@@ -32,8 +37,19 @@ struct recovery {
 	size_t data_files;        /* MANIFEST, WAL, table and blob files that are there */
 	struct replay replay;
 	uint64_t segment;         /* the one begun */
+	bool torn_is_kept;
+	bool has_begun;           /* 5 is done */
 	uint64_t sweep_errors;
 };
+
+/* On a full disk the reserve is for this, too: then the store is open for reading and for deletes. False: there is none to be had any more. */
+static bool finds_space(struct recovery *recovery, kv_status status)
+{
+	if (status != KV_NO_SPACE || !reserve_release(&recovery->engine->dir))
+		return false;
+	health_set(&recovery->engine->health, HEALTH_DISK_FULL, "there was no space for the start but the reserve");
+	return true;
+}
 
 /* ---- 1 and 2 ---- */
 
@@ -87,6 +103,21 @@ static kv_status check_table(struct recovery *recovery, const struct sst_meta *m
 	return status;
 }
 
+static kv_status check_segment(struct recovery *recovery, uint64_t number, struct kv_error *err)
+{
+	char name[FILENAME_MAX_BYTES];
+	struct file file;
+	kv_status status = file_open(&recovery->engine->dir, filename_make(name, FILENAME_WAL, number),
+		FILE_READ, &file, err);
+
+	/* one that cannot be looked at (no descriptor, a failing disk) is not missing */
+	if (status == KV_NOT_FOUND)
+		return kv_error_corrupt(err, name, 0, "a WAL segment that MANIFEST names is missing");
+	if (status == KV_OK)
+		file_close(&file);
+	return status;
+}
+
 static kv_status open_manifest(struct recovery *recovery, struct kv_error *err)
 {
 	struct engine *engine = recovery->engine;
@@ -104,14 +135,8 @@ static kv_status open_manifest(struct recovery *recovery, struct kv_error *err)
 	}
 	for (size_t i = 0; status == KV_OK && i < manifest->table_count; i++)
 		status = check_table(recovery, &manifest->tables[i].meta, err);
-	for (size_t i = 0; status == KV_OK && i < manifest->wal_count; i++) {
-		char name[FILENAME_MAX_BYTES];
-
-		filename_make(name, FILENAME_WAL, manifest->wal_numbers[i]);
-		if (!dir_has(&engine->dir, name))
-			status = kv_error_corrupt(err, name, 0,
-				"a WAL segment that MANIFEST names is missing");
-	}
+	for (size_t i = 0; status == KV_OK && i < manifest->wal_count; i++)
+		status = check_segment(recovery, manifest->wal_numbers[i], err);
 	return status;
 }
 
@@ -124,6 +149,7 @@ static kv_status replay_segments(struct recovery *recovery, struct kv_error *err
 	kv_status status;
 
 	replay->dir = &engine->dir;
+	replay->blobs = engine->blobs;
 	replay->id = &engine->id;
 	replay->memtable_bytes = engine->options.memtable_bytes;
 	replay->last_sequence = recovery->manifest.last_sequence;
@@ -133,33 +159,117 @@ static kv_status replay_segments(struct recovery *recovery, struct kv_error *err
 		return status;
 	health_event(&engine->health, LOG_LEVEL_WARNING,
 		"%06" PRIu64 ".wal at offset %" PRIu64 ": %" PRIu64
-		" bytes of an incomplete last group were set aside into lost+found",
+		" bytes of an incomplete last group are set aside into lost+found",
 		replay->last_used, replay->end, replay->torn_end - replay->end);
-	return lost_found_keep(&engine->dir, replay->last_used, replay->end, replay->torn_end, err);
+	return KV_OK;
+}
+
+static kv_status keep_torn(struct recovery *recovery, struct kv_error *err)
+{
+	const struct replay *replay = &recovery->replay;
+	kv_status status = KV_OK;
+
+	if (!recovery->torn_is_kept && replay->torn_end > replay->end)
+		do
+			status = lost_found_keep(&recovery->engine->dir, replay->last_used, replay->end,
+				replay->torn_end, err);
+		while (finds_space(recovery, status));
+	recovery->torn_is_kept = status == KV_OK;
+	return status;
 }
 
 /* ---- 5 and 6 ---- */
 
-static kv_status begin_segment(struct recovery *recovery, struct kv_error *err)
+/* Every used segment that MANIFEST names: those kept for the change feed, then those replayed. */
+static uint64_t *list_used(const struct recovery *recovery, size_t *ret_count)
 {
-	struct engine *engine = recovery->engine;
-	struct replay *replay = &recovery->replay;
-	struct wal_header header = {
+	const struct manifest *manifest = &recovery->manifest;
+	uint64_t *numbers = calloc(manifest->history_count + manifest->wal_count + 1, sizeof *numbers);
+	size_t count = 0;
+
+	for (size_t i = 0; numbers && i < manifest->history_count; i++)
+		if (recovery->engine->options.change_log_bytes > 0)
+			numbers[count++] = manifest->history[i];
+	for (size_t i = 0; numbers && i < manifest->wal_count; i++)
+		if (manifest->wal_numbers[i] <= recovery->replay.last_used)
+			numbers[count++] = manifest->wal_numbers[i];
+	*ret_count = count;
+	return numbers;
+}
+
+/* How the log goes on: of the segment that is to be begun, but for its number. */
+static struct wal_header next_header(const struct recovery *recovery)
+{
+	const struct replay *replay = &recovery->replay;
+
+	return (struct wal_header){
 		.prev_number = replay->last_used,
 		.prev_end = replay->end,
 		.first_sequence = replay->last_sequence + 1,
 	};
-	uint64_t bytes = engine->wal_segment_bytes;
-	kv_status status;
+}
 
+static void tell_lost_changes(struct recovery *recovery, const struct kv_error *lost)
+{
+	struct engine *engine = recovery->engine;
+	struct history *history = &engine->catalog.history;
+	char text[KV_ERROR_FILE_MAX + KV_ERROR_TEXT_MAX];
+
+	health_event(&engine->health, LOG_LEVEL_WARNING,
+		"the change feed begins after %" PRIu64 ", what was before it is %s: %s",
+		history->count > 0 ? engine_changes_oldest(engine) : recovery->replay.last_sequence,
+		history->unread_count > 0 ? "not there until a start that can read it" : "lost",
+		kv_error_format(lost, text, sizeof text));
+}
+
+/* Once, and while there is one thread: the change feed can be read also where there is no space to go on with the log. */
+static kv_status load_history(struct recovery *recovery, struct kv_error *err)
+{
+	struct engine *engine = recovery->engine;
+	struct wal_header next = next_header(recovery);
+	struct kv_error lost = { 0 };
+	size_t count;
+	uint64_t *numbers = list_used(recovery, &count);
+	kv_status status = KV_NO_MEMORY;
+
+	if (numbers)
+		status = history_load(&engine->catalog.history, &engine->id, numbers, count, &next, &lost);
+	free(numbers);
+	if (status != KV_OK)
+		return kv_error_set(err, status, "out of memory for the log's history");
+	if (lost.status != KV_OK)
+		tell_lost_changes(recovery, &lost);
+	return KV_OK;
+}
+
+static kv_status begin_segment(struct recovery *recovery, struct kv_error *err)
+{
+	struct engine *engine = recovery->engine;
+	struct history *history = &engine->catalog.history;
+	struct wal_header header = next_header(recovery);
+	uint64_t bytes = engine->wal_segment_bytes;
+	kv_status status = history_prepare(history);
+
+	if (status != KV_OK)
+		return kv_error_set(err, status, "out of memory for the log's history");
 	if (bytes > FIRST_SEGMENT_BYTES)
 		bytes = FIRST_SEGMENT_BYTES;
-	header.number = recovery->segment = catalog_new_file_number(&engine->catalog);
-	status = wal_make_segment(&engine->dir, header.number, bytes, err);
-	if (status == KV_OK)
-		status = wal_writer_open(&engine->dir, &engine->id, &header, &engine->commit.wal,
-			err);
-	return status;
+	do {
+		header.number = recovery->segment = catalog_new_file_number(&engine->catalog);
+		if (health_get(&engine->health) == HEALTH_DISK_FULL)
+			bytes = RESERVE_SEGMENT_LEAST;
+		status = wal_make_segment(&engine->dir, header.number, bytes, err);
+	} while (finds_space(recovery, status));
+	if (status != KV_OK)
+		return status;
+	status = wal_writer_open(&engine->dir, &engine->id, &header, &engine->commit.wal, err);
+	if (status != KV_OK) {
+		catalog_remove_wal(&engine->catalog, header.number); /* the next attempt makes another one */
+		return status;
+	}
+	history_begin(history, header.number, header.first_sequence);
+	recovery->has_begun = true;
+	return KV_OK;
 }
 
 /* The memtable that goes on being written: the last of the replay, or a new one. */
@@ -168,11 +278,32 @@ static kv_status active_memtable(struct recovery *recovery, struct memtable **re
 {
 	struct replay *replay = &recovery->replay;
 
-	if (replay->count > 0)
+	if (replay->count > 0) {
 		*ret = replay->memtables[--replay->count];
-	else
-		*ret = memtable_new(recovery->segment);
-	return *ret ? KV_OK : kv_error_set(err, KV_NO_MEMORY, "out of memory for a memtable");
+		return KV_OK;
+	}
+	/* of the segment to be begun, or one that comes before it: nothing is in either */
+	*ret = memtable_new(recovery->has_begun ? recovery->segment : catalog_new_file_number(&recovery->engine->catalog));
+	if (!*ret)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory for a memtable");
+	memtable_keep_blobs(*ret, recovery->engine->blobs);
+	memtable_add_filter(*ret, recovery->engine->options.memtable_bytes);
+	return KV_OK;
+}
+
+/* A table that cannot be read costs its own keys only; but then nobody knows which large values it needs. */
+static kv_status hold_blobs(struct engine *engine, struct table *table)
+{
+	struct kv_error err = { 0 };
+	kv_status status = table_hold_blobs(table, engine->blobs, &err);
+
+	if (status == KV_OK || status == KV_NO_MEMORY)
+		return status;
+	blob_set_keep_all(engine->blobs);
+	health_event(&engine->health, LOG_LEVEL_ERROR,
+		"%s: %s: the large values that it needs are not known, so none is removed until it is repaired",
+		err.file, err.text);
+	return KV_OK;
 }
 
 static kv_status load_level(struct recovery *recovery, unsigned n, struct view_level **ret)
@@ -186,10 +317,11 @@ static kv_status load_level(struct recovery *recovery, unsigned n, struct view_l
 		if (manifest->tables[i].level != n)
 			continue;
 		tables[count] = table_new(recovery->engine->tables, &manifest->tables[i].meta);
-		if (tables[count])
-			count++;
-		else
+		if (!tables[count]) {
 			status = KV_NO_MEMORY;
+			break;
+		}
+		status = hold_blobs(recovery->engine, tables[count++]);
 	}
 	if (status == KV_OK) {
 		*ret = view_level_new(tables, count);
@@ -207,11 +339,14 @@ static kv_status load_view(struct recovery *recovery, struct kv_error *err)
 	struct view_level *levels[MANIFEST_LEVELS] = { 0 };
 	struct replay *replay = &recovery->replay;
 	struct memtable *active = NULL, *swap;
+	struct range_set *ranges = NULL;
 	struct view *view = NULL;
 	kv_status status = active_memtable(recovery, &active, err);
 
 	for (unsigned n = 0; status == KV_OK && n < MANIFEST_LEVELS; n++)
 		status = load_level(recovery, n, &levels[n]);
+	if (status == KV_OK)
+		status = catalog_ranges_load(&recovery->manifest, &ranges);
 	/* the replay has them oldest first */
 	for (size_t i = 0; i < replay->count / 2; i++) {
 		swap = replay->memtables[i];
@@ -220,8 +355,11 @@ static kv_status load_view(struct recovery *recovery, struct kv_error *err)
 	}
 	if (status == KV_OK)
 		view = view_new(active, replay->memtables, replay->count, levels);
-	if (view)
+	if (view) {
+		view_set_ranges(view, ranges, recovery->manifest.last_sequence);
 		recovery->engine->commit.active = memtable_ref(active);
+	}
+	range_set_unref(ranges);
 	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
 		view_level_unref(levels[n]);
 	memtable_unref(active);
@@ -238,34 +376,52 @@ static kv_status list_wals(struct recovery *recovery)
 {
 	struct catalog *catalog = &recovery->engine->catalog;
 	const struct replay *replay = &recovery->replay;
-	size_t most = recovery->manifest.wal_count + 1;
+	uint64_t *numbers = calloc(recovery->manifest.wal_count + 1, sizeof *numbers);
+	size_t count = 0;
 
-	catalog->wal_numbers = calloc(most, sizeof *catalog->wal_numbers);
-	if (!catalog->wal_numbers)
+	if (!numbers)
 		return KV_NO_MEMORY;
 	for (size_t i = 0; i < recovery->manifest.wal_count; i++) {
 		uint64_t number = recovery->manifest.wal_numbers[i];
 
 		if (number >= replay->oldest_needed && number <= replay->last_used)
-			catalog->wal_numbers[catalog->wal_count++] = number;
+			numbers[count++] = number;
 	}
-	catalog->wal_numbers[catalog->wal_count++] = recovery->segment;
+	numbers[count++] = recovery->segment;
+	/* it may be the second time; and who asks for statistics is there already */
+	pthread_mutex_lock(&catalog->views->mu);
+	free(catalog->wal_numbers);
+	catalog->wal_numbers = numbers;
+	catalog->wal_count = count;
+	pthread_mutex_unlock(&catalog->views->mu);
 	return KV_OK;
 }
 
 static kv_status write_manifest(struct recovery *recovery, struct kv_error *err)
 {
 	struct catalog *catalog = &recovery->engine->catalog;
-	struct manifest manifest;
+	struct history_plan plan = { 0 };
+	struct manifest manifest = { 0 };
 	kv_status status = list_wals(recovery);
 
 	if (status == KV_OK)
+		status = history_plan(&catalog->history, catalog->wal_numbers[0], false, &plan);
+	if (status == KV_OK)
 		status = catalog_describe(catalog, views_peek(&recovery->engine->views)->levels,
-			catalog->wal_numbers, catalog->wal_count, &manifest);
-	if (status != KV_OK)
-		return kv_error_set(err, status, "out of memory for MANIFEST");
-	manifest.generation = catalog->generation = recovery->manifest.generation + 1;
-	status = manifest_write(catalog->dir, catalog->id, &manifest, err);
+			views_peek(&recovery->engine->views)->ranges, catalog->wal_numbers, catalog->wal_count, &manifest);
+	if (status == KV_OK)
+		status = history_describe(&catalog->history, &plan, &manifest);
+	if (status == KV_OK) {
+		manifest.generation = catalog->generation = recovery->manifest.generation + 1;
+		do
+			status = manifest_write(catalog->dir, catalog->id, &manifest, err);
+		while (finds_space(recovery, status));
+	} else {
+		kv_error_set(err, status, "out of memory for MANIFEST");
+	}
+	if (status == KV_OK)
+		history_apply(&catalog->history, &plan); /* the files are swept */
+	history_plan_free(&plan);
 	manifest_free(&manifest);
 	return status;
 }
@@ -276,6 +432,8 @@ static bool is_live(const struct recovery *recovery, enum filename_kind kind, ui
 {
 	const struct catalog *catalog = &recovery->engine->catalog;
 
+	if (kind == FILENAME_WAL && history_has(&recovery->engine->catalog.history, number))
+		return true;
 	if (kind == FILENAME_WAL)
 		for (size_t i = 0; i < catalog->wal_count; i++)
 			if (catalog->wal_numbers[i] == number)
@@ -307,6 +465,7 @@ static void sweep(struct recovery *recovery)
 
 	if (dir_list(&engine->dir, sweep_one, recovery, NULL) != KV_OK)
 		recovery->sweep_errors++;
+	recovery->sweep_errors += blob_sweep(engine);
 	if (recovery->sweep_errors > 0)
 		health_event(&engine->health, LOG_LEVEL_WARNING,
 			"%" PRIu64 " files left by a crash could not be removed",
@@ -322,6 +481,9 @@ static void set_counters(struct recovery *recovery)
 
 	if (next < recovery->manifest.next_file_number)
 		next = recovery->manifest.next_file_number;
+	/* of a blob file that somebody has removed: what the log says of it is not to be said of another one */
+	if (next <= recovery->replay.blob_number_max)
+		next = recovery->replay.blob_number_max + 1;
 	atomic_store(&engine->catalog.next_file_number, next);
 	engine->catalog.flushed_sequence = recovery->manifest.last_sequence;
 	atomic_store(&engine->catalog.visible_sequence, recovery->replay.last_sequence);
@@ -337,30 +499,97 @@ static void report(struct recovery *recovery)
 		recovery->manifest.table_count, replay->operations, replay->segments);
 }
 
-kv_status recover_run(struct engine *engine, struct kv_error *err)
+/* 5 to 7, as far as they have not been done. */
+static kv_status begin(struct recovery *recovery, struct kv_error *err)
 {
-	struct recovery recovery = { .engine = engine };
-	kv_status status = dir_list(&engine->dir, look_at, &recovery, err);
+	kv_status status = keep_torn(recovery, err);
+
+	if (status == KV_OK && !recovery->has_begun)
+		status = begin_segment(recovery, err);
+	if (status == KV_OK && !views_peek(&recovery->engine->views))
+		status = load_view(recovery, err);
+	if (status == KV_OK)
+		status = write_manifest(recovery, err);
+	if (status == KV_OK)
+		sweep(recovery);
+	return status;
+}
+
+/* The rest waits for space; the store can be read. */
+static kv_status open_unbegun(struct recovery *recovery, const struct kv_error *why, struct kv_error *err)
+{
+	struct engine *engine = recovery->engine;
+	kv_status status = KV_OK;
+
+	if (!views_peek(&engine->views))
+		status = load_view(recovery, err);
+	if (status != KV_OK)
+		return status;
+	engine->catalog.generation = recovery->manifest.generation;
+	atomic_store(&engine->catalog.unbegun, true);
+	engine->recovery = recovery;
+	health_report(&engine->health, "cannot begin a log", why);
+	return KV_OK;
+}
+
+kv_status recover_begin(struct engine *engine, struct kv_error *err)
+{
+	kv_status status = begin(engine->recovery, err);
+
+	if (status != KV_OK)
+		return status;
+	recover_free(engine->recovery);
+	engine->recovery = NULL;
+	atomic_store(&engine->catalog.unbegun, false); /* after all that the leader of the commit needs */
+	return KV_OK;
+}
+
+void recover_free(struct recovery *recovery)
+{
+	if (!recovery)
+		return;
+	replay_free(&recovery->replay);
+	manifest_free(&recovery->manifest);
+	free(recovery);
+}
+
+static kv_status look_and_replay(struct recovery *recovery, struct kv_error *err)
+{
+	kv_status status = dir_list(&recovery->engine->dir, look_at, recovery, err);
 
 	if (status == KV_OK)
-		status = open_identity(&recovery, err);
+		status = open_identity(recovery, err);
 	if (status == KV_OK)
-		status = open_manifest(&recovery, err);
+		status = open_manifest(recovery, err);
 	if (status == KV_OK)
-		status = replay_segments(&recovery, err);
+		status = replay_segments(recovery, err);
 	if (status == KV_OK) {
-		set_counters(&recovery);
-		status = begin_segment(&recovery, err);
+		set_counters(recovery);
+		status = load_history(recovery, err);
+	}
+	return status;
+}
+
+kv_status recover_run(struct engine *engine, struct kv_error *err)
+{
+	struct recovery *recovery = calloc(1, sizeof *recovery);
+	struct kv_error why = { 0 };
+	kv_status status;
+
+	if (!recovery)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory for the recovery");
+	recovery->engine = engine;
+	status = look_and_replay(recovery, err);
+	if (status == KV_OK) {
+		status = begin(recovery, &why);
+		if (status == KV_NO_SPACE)
+			status = open_unbegun(recovery, &why, err);
+		else if (status != KV_OK && err)
+			*err = why;
 	}
 	if (status == KV_OK)
-		status = load_view(&recovery, err);
-	if (status == KV_OK)
-		status = write_manifest(&recovery, err);
-	if (status == KV_OK) {
-		sweep(&recovery);
-		report(&recovery);
-	}
-	replay_free(&recovery.replay);
-	manifest_free(&recovery.manifest);
+		report(recovery);
+	if (!engine->recovery)
+		recover_free(recovery);
 	return status;
 }

@@ -34,8 +34,10 @@ static kv_status misfit(uint64_t number, struct kv_error *err, const char *what)
 	return kv_error_corrupt(err, filename_make(name, FILENAME_WAL, number), 0, "%s", what);
 }
 
+/* MANIFEST lists a segment that is made ahead only when the header of the one before is durable (catalog_make_spare, rotate): so of those
+ * without a header all but the last had one. `unused`: the first such, 0: none so far. */
 static kv_status chain_add(struct replay *replay, struct chain *chain, uint64_t number,
-	bool *seen_unused, struct kv_error *err)
+	uint64_t *unused, struct kv_error *err)
 {
 	const struct wal_header *header;
 	enum wal_segment_state state;
@@ -45,13 +47,15 @@ static kv_status chain_add(struct replay *replay, struct chain *chain, uint64_t 
 	if (status != KV_OK)
 		return status;
 	if (state == WAL_SEGMENT_UNUSED) {
-		*seen_unused = true;
 		wal_reader_close(reader);
+		if (*unused != 0)
+			return misfit(*unused, err, "the segment has lost its header");
+		*unused = number;
 		return KV_OK;
 	}
 	chain->readers[chain->count++] = reader;
-	if (*seen_unused)
-		return misfit(number, err, "an earlier segment of the chain has lost its header");
+	if (*unused != 0)
+		return misfit(*unused, err, "the segment has lost its header");
 	if (chain->count == 1)
 		return KV_OK;
 	header = wal_reader_header(reader);
@@ -65,14 +69,17 @@ static kv_status chain_add(struct replay *replay, struct chain *chain, uint64_t 
 static kv_status chain_open(struct replay *replay, const uint64_t *numbers, size_t count,
 	struct chain *chain, struct kv_error *err)
 {
-	bool seen_unused = false;
+	uint64_t unused = 0;
 	kv_status status = KV_OK;
 
 	chain->readers = calloc(count + 1, sizeof(struct wal_reader *));
 	if (!chain->readers)
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory for the replay");
 	for (size_t i = 0; status == KV_OK && i < count; i++)
-		status = chain_add(replay, chain, numbers[i], &seen_unused, err);
+		status = chain_add(replay, chain, numbers[i], &unused, err);
+	/* the one that a start begins has its header before MANIFEST names it */
+	if (status == KV_OK && chain->count == 0 && unused != 0)
+		return misfit(unused, err, "the segment has lost its header");
 	return status;
 }
 
@@ -89,20 +96,35 @@ static kv_status begin_memtable(struct replay *replay, uint64_t segment)
 	grown[replay->count] = memtable_new(segment);
 	if (!grown[replay->count])
 		return KV_NO_MEMORY;
+	memtable_keep_blobs(grown[replay->count], replay->blobs);
+	memtable_add_filter(grown[replay->count], replay->memtable_bytes);
 	if (replay->count > 0)
 		memtable_set_state(grown[replay->count - 1], MEMTABLE_FROZEN);
 	replay->count++;
 	return KV_OK;
 }
 
+static bool is_full(const struct memtable *memtable, size_t memtable_bytes_max, size_t bytes)
+{
+	return memtable_bytes(memtable) + bytes > memtable_bytes_max || memtable_has_many_ranges(memtable);
+}
+
 static kv_status room_for(struct replay *replay, uint64_t segment, size_t bytes)
 {
 	struct memtable *last = replay->count > 0 ? replay->memtables[replay->count - 1] : NULL;
 
-	if (last && (memtable_entries(last) == 0 ||
-			memtable_bytes(last) + bytes <= replay->memtable_bytes))
+	if (last && (memtable_entries(last) == 0 || !is_full(last, replay->memtable_bytes, bytes)))
 		return KV_OK;
 	return begin_memtable(replay, segment);
+}
+
+static void note_blob(struct replay *replay, const struct entry *entry)
+{
+	struct blob_pointer pointer;
+
+	if (entry->kind == ENTRY_BLOB && blob_pointer_decode(entry->value, &pointer) &&
+		pointer.number > replay->blob_number_max)
+		replay->blob_number_max = pointer.number;
 }
 
 static kv_status apply_group(struct replay *replay, uint64_t segment,
@@ -118,6 +140,8 @@ static kv_status apply_group(struct replay *replay, uint64_t segment,
 		entry.sequence = group->first_sequence + i;
 		if (status == KV_OK)
 			status = memtable_add(replay->memtables[replay->count - 1], &entry);
+		if (status == KV_OK)
+			note_blob(replay, &entry);
 	}
 	if (status != KV_OK)
 		return status;

@@ -10,6 +10,7 @@ struct replay {
 	/* filled by the caller, the rest zeroed */
 	const struct dir *dir;
 	const struct store_id *id;
+	struct blob_set *blobs;  /* for the memtables; may be NULL */
 	uint64_t memtable_bytes; /* a new memtable is begun at this size */
 	uint64_t last_sequence;  /* in: of the MANIFEST; out: of everything */
 
@@ -20,6 +21,7 @@ struct replay {
 	uint64_t last_used;      /* the newest segment that was in use, 0: none */
 	uint64_t end;            /* where its groups end */
 	uint64_t torn_end;       /* > end: an incomplete group follows up to here */
+	uint64_t blob_number_max; /* of the blob files that something replayed points to; 0: none */
 	uint64_t operations;
 	size_t segments;         /* that were in use */
 };

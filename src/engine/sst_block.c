@@ -37,24 +37,33 @@ static kv_status append_packed(enum sst_compression compression, struct slice ra
 	return status;
 }
 
+static kv_status append_trailer(uint64_t file_seed, uint64_t offset, enum sst_compression compression,
+	size_t start, struct buf *to)
+{
+	kv_status status = buf_append_byte(to, (uint8_t)compression);
+
+	if (status != KV_OK)
+		return status;
+	return buf_append_fixed64(to, checksum64(slice_of(to->data + start, to->len - start),
+		sst_block_seed(file_seed, offset)));
+}
+
+kv_status sst_block_seal_here(uint64_t file_seed, uint64_t offset, size_t start, struct buf *to)
+{
+	return append_trailer(file_seed, offset, SST_COMPRESSION_NONE, start, to);
+}
+
 kv_status sst_block_seal(uint64_t file_seed, uint64_t offset, enum sst_compression compression,
 	struct slice raw, struct buf *to)
 {
 	size_t start = to->len;
-	uint64_t checksum;
 	kv_status status = append_packed(compression, raw, to);
 
 	if (status == KV_NOT_FOUND) {
 		compression = SST_COMPRESSION_NONE;
 		status = buf_append_slice(to, raw);
 	}
-	if (status == KV_OK)
-		status = buf_append_byte(to, (uint8_t)compression);
-	if (status != KV_OK)
-		return status;
-	checksum = checksum64(slice_of(to->data + start, to->len - start),
-		sst_block_seed(file_seed, offset));
-	return buf_append_fixed64(to, checksum);
+	return status == KV_OK ? append_trailer(file_seed, offset, compression, start, to) : status;
 }
 
 static kv_status corrupt(const char **ret_what, const char *what)

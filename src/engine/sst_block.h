@@ -19,6 +19,9 @@ uint64_t sst_block_seed(uint64_t file_seed, uint64_t offset);
 kv_status sst_block_seal(uint64_t file_seed, uint64_t offset, enum sst_compression compression,
 	struct slice raw, struct buf *to);
 
+/* The same for a block that is in `to` already, from `start` on, and stays as it is. */
+kv_status sst_block_seal_here(uint64_t file_seed, uint64_t offset, size_t start, struct buf *to);
+
 /* A block whose checksum is right; borrowed. */
 struct sst_block {
 	enum sst_compression compression;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The checksum is looked at before anything else but the magic, under the seed that the footer itself names: so a damaged footer is
- * damage, and only a sound one is told to be another store's, another table's, or of a newer version.
+ * damage, and only a sound one is told to be another store's, another table's, or of another version.
  */
 #include "engine/sst_footer.h"
 
@@ -11,7 +11,8 @@
 
 uint64_t sst_footer_offset(const struct sst_footer *footer)
 {
-	return footer->data_bytes + footer->filter_bytes + footer->index_bytes + footer->properties_bytes;
+	return footer->data_bytes + footer->filter_bytes + footer->index_bytes + footer->blobs_bytes +
+		footer->properties_bytes;
 }
 
 static uint64_t footer_checksum(const uint8_t *bytes, uint64_t offset)
@@ -35,6 +36,7 @@ kv_status sst_footer_append(const struct sst_footer *footer, struct buf *to)
 	put_fixed64(bytes + SST_FOOTER_DATA, footer->data_bytes);
 	put_fixed64(bytes + SST_FOOTER_FILTER, footer->filter_bytes);
 	put_fixed64(bytes + SST_FOOTER_INDEX, footer->index_bytes);
+	put_fixed64(bytes + SST_FOOTER_BLOBS, footer->blobs_bytes);
 	put_fixed64(bytes + SST_FOOTER_PROPERTIES, footer->properties_bytes);
 	put_fixed64(bytes + SST_FOOTER_CHECKSUM, footer_checksum(bytes, sst_footer_offset(footer)));
 	return buf_append(to, bytes, sizeof bytes);
@@ -44,7 +46,7 @@ kv_status sst_footer_append(const struct sst_footer *footer, struct buf *to)
 static bool parts_fit(const struct sst_footer *footer, uint64_t offset)
 {
 	const uint64_t parts[] = { footer->data_bytes, footer->filter_bytes, footer->index_bytes,
-		footer->properties_bytes };
+		footer->blobs_bytes, footer->properties_bytes };
 	uint64_t left = offset;
 
 	for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -54,6 +56,7 @@ static bool parts_fit(const struct sst_footer *footer, uint64_t offset)
 	}
 	return left == 0 && footer->data_bytes > SST_TRAILER_BYTES &&
 		footer->index_bytes > SST_TRAILER_BYTES && footer->properties_bytes > SST_TRAILER_BYTES &&
+		(footer->blobs_bytes == 0 || footer->blobs_bytes > SST_TRAILER_BYTES) &&
 		(footer->filter_bytes == 0 ||
 			(footer->filter_bytes > SST_TRAILER_BYTES &&
 				(footer->filter_bytes - SST_TRAILER_BYTES) % FILTER_LINE_BYTES == 0));
@@ -76,7 +79,7 @@ kv_status sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file
 	if (footer_checksum(bytes, offset) != get_fixed64(bytes + SST_FOOTER_CHECKSUM))
 		return refuse(ret_what, KV_CORRUPT, "footer checksum does not match");
 	if (get_fixed32(bytes + SST_FOOTER_VERSION) != SST_VERSION)
-		return refuse(ret_what, KV_UNSUPPORTED, "table was written by a newer version");
+		return refuse(ret_what, KV_UNSUPPORTED, "table was written by another version");
 	memcpy(footer.id.bytes, bytes + SST_FOOTER_STORE_ID, sizeof footer.id.bytes);
 	if (memcmp(footer.id.bytes, id->bytes, sizeof id->bytes) != 0)
 		return refuse(ret_what, KV_CORRUPT, "table belongs to another store");
@@ -86,6 +89,7 @@ kv_status sst_footer_decode(const uint8_t bytes[SST_FOOTER_BYTES], uint64_t file
 	footer.data_bytes = get_fixed64(bytes + SST_FOOTER_DATA);
 	footer.filter_bytes = get_fixed64(bytes + SST_FOOTER_FILTER);
 	footer.index_bytes = get_fixed64(bytes + SST_FOOTER_INDEX);
+	footer.blobs_bytes = get_fixed64(bytes + SST_FOOTER_BLOBS);
 	footer.properties_bytes = get_fixed64(bytes + SST_FOOTER_PROPERTIES);
 	if (get_fixed32(bytes + SST_FOOTER_RESERVED) != 0 || !parts_fit(&footer, offset))
 		return refuse(ret_what, KV_CORRUPT, "footer does not fit the file");

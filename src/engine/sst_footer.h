@@ -14,6 +14,7 @@ struct sst_footer {
 	uint64_t data_bytes;
 	uint64_t filter_bytes; /* 0: none */
 	uint64_t index_bytes;
+	uint64_t blobs_bytes;  /* 0: none */
 	uint64_t properties_bytes;
 };
 

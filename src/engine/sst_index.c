@@ -268,7 +268,7 @@ size_t sst_index_memory(const struct sst_index *index)
 	return sizeof *index + index->count * each + index->keys.capacity + index->common.capacity;
 }
 
-/* The first of `count` ascending numbers that is >= wanted. The compiler makes a conditional move of it: nothing to mispredict. */
+/* The first of `count` ascending numbers that is >= wanted. A product instead of a branch, which would be mispredicted every other time. */
 static size_t lower_bound(const uint64_t *numbers, size_t count, uint64_t wanted)
 {
 	const uint64_t *base = numbers;
@@ -276,7 +276,7 @@ static size_t lower_bound(const uint64_t *numbers, size_t count, uint64_t wanted
 	while (count > 1) {
 		size_t half = count / 2;
 
-		base += base[half - 1] < wanted ? half : 0;
+		base += half * (base[half - 1] < wanted);
 		count -= half;
 	}
 	return (size_t)(base - numbers) + (count == 1 && *base < wanted);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  *	meta = number file_bytes entries tombstones first_sequence last_sequence oldest_expiry key_bytes value_bytes
- *	       (u64 each) smallest largest (varint length and bytes each)
+ *	       range_applied blobs blob_bytes (u64 each) smallest largest (varint length and bytes each)
  *
  * Fixed-size numbers: the size of a table's properties must not depend on the size of the file, which is in them.
  */
 #include "engine/sst_meta.h"
+
+#include "engine/blob_pointer.h"
 
 void sst_meta_free(struct sst_meta *meta)
 {
@@ -38,9 +40,25 @@ bool sst_meta_equal(const struct sst_meta *a, const struct sst_meta *b)
 		a->tombstones == b->tombstones && a->first_sequence == b->first_sequence &&
 		a->last_sequence == b->last_sequence &&
 		a->oldest_expiry_unix_ms == b->oldest_expiry_unix_ms && a->key_bytes == b->key_bytes &&
-		a->value_bytes == b->value_bytes &&
+		a->value_bytes == b->value_bytes && a->range_applied == b->range_applied &&
+		a->blobs == b->blobs && a->blob_bytes == b->blob_bytes &&
 		slice_equal(buf_slice(&a->smallest), buf_slice(&b->smallest)) &&
 		slice_equal(buf_slice(&a->largest), buf_slice(&b->largest));
+}
+
+static void count_value(struct sst_meta *meta, const struct entry *entry)
+{
+	struct blob_pointer pointer;
+
+	if (entry->kind != ENTRY_BLOB) {
+		meta->value_bytes += entry->value.len;
+		return;
+	}
+	meta->blobs++;
+	/* a sum of sizes that cannot be is no reason to overflow: the reader of the blob finds the damage */
+	if (blob_pointer_decode(entry->value, &pointer) &&
+		__builtin_add_overflow(meta->blob_bytes, pointer.size, &meta->blob_bytes))
+		meta->blob_bytes = UINT64_MAX;
 }
 
 void sst_meta_count(struct sst_meta *meta, const struct entry *entry)
@@ -57,14 +75,14 @@ void sst_meta_count(struct sst_meta *meta, const struct entry *entry)
 	if (entry->kind == ENTRY_DELETE || entry->kind == ENTRY_RANGE_DELETE)
 		meta->tombstones++;
 	meta->key_bytes += entry->key.len;
-	meta->value_bytes += entry->value.len;
+	count_value(meta, entry);
 }
 
 kv_status sst_meta_encode(const struct sst_meta *meta, struct buf *to)
 {
 	const uint64_t numbers[] = { meta->number, meta->file_bytes, meta->entries, meta->tombstones,
 		meta->first_sequence, meta->last_sequence, meta->oldest_expiry_unix_ms, meta->key_bytes,
-		meta->value_bytes };
+		meta->value_bytes, meta->range_applied, meta->blobs, meta->blob_bytes };
 	kv_status status = KV_OK;
 
 	for (unsigned i = 0; status == KV_OK && i < sizeof numbers / sizeof numbers[0]; i++)
@@ -85,6 +103,8 @@ static bool is_key(struct slice key)
 static bool plausible(const struct sst_meta *meta, struct slice smallest, struct slice largest)
 {
 	return meta->number != 0 && meta->entries != 0 && meta->tombstones <= meta->entries &&
+		meta->blobs <= meta->entries - meta->tombstones && (meta->blobs > 0 || meta->blob_bytes == 0) &&
+		meta->range_applied <= ENTRY_SEQUENCE_MAX &&
 		meta->first_sequence != 0 && meta->first_sequence <= meta->last_sequence &&
 		meta->last_sequence <= ENTRY_SEQUENCE_MAX && is_key(smallest) && is_key(largest) &&
 		slice_compare(smallest, largest) <= 0;
@@ -95,7 +115,7 @@ kv_status sst_meta_decode(struct reader *from, struct sst_meta *ret)
 	struct sst_meta meta = { 0 };
 	uint64_t *const numbers[] = { &meta.number, &meta.file_bytes, &meta.entries, &meta.tombstones,
 		&meta.first_sequence, &meta.last_sequence, &meta.oldest_expiry_unix_ms, &meta.key_bytes,
-		&meta.value_bytes };
+		&meta.value_bytes, &meta.range_applied, &meta.blobs, &meta.blob_bytes };
 	struct reader ahead = *from;
 	struct slice smallest, largest;
 	kv_status status;

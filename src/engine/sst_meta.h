@@ -16,14 +16,17 @@ struct sst_meta {
 	uint64_t first_sequence;  /* smallest and largest that occur */
 	uint64_t last_sequence;
 	uint64_t oldest_expiry_unix_ms; /* 0: none expires */
-	uint64_t key_bytes, value_bytes; /* uncompressed, as written by users */
+	uint64_t key_bytes, value_bytes; /* uncompressed, as written by users; without values in blob files */
+	uint64_t range_applied;   /* no entry is covered by a range delete with a sequence up to this */
+	uint64_t blobs;           /* entries whose value is in a blob file */
+	uint64_t blob_bytes;      /* of these values */
 	struct buf smallest;      /* user keys, both inclusive; owned */
 	struct buf largest;
 };
 
 void sst_meta_free(struct sst_meta *meta); /* the content */
 kv_status sst_meta_copy(const struct sst_meta *from, struct sst_meta *ret);
-/* One more entry, in the numbers; neither in the keys nor in number and file_bytes. */
+/* One more entry, in the numbers; neither in the keys nor in number, file_bytes and range_applied. */
 void sst_meta_count(struct sst_meta *meta, const struct entry *entry);
 bool sst_meta_equal(const struct sst_meta *a, const struct sst_meta *b);
 

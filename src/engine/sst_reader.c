@@ -28,7 +28,7 @@ static kv_status report(const struct sst_reader *reader, kv_status status, uint6
 	return file_error(err, status, reader->file.dir_path, reader->file.name, offset, "%s", what);
 }
 
-/* Reads and verifies the part of `stored_bytes` at `offset`; its decompressed bytes replace those of `ret`. */
+/* Reads and verifies the part of `stored_bytes` at `offset` into `ret`, which is empty and stays so on failure. */
 static kv_status read_part(const struct sst_reader *reader, uint64_t offset, uint64_t stored_bytes,
 	struct buf *ret, struct kv_error *err)
 {
@@ -45,7 +45,6 @@ static kv_status read_part(const struct sst_reader *reader, uint64_t offset, uin
 	if (status != KV_OK)
 		goto out;
 	status = sst_block_check(reader->file_seed, offset, buf_slice(&stored), &block, &what);
-	buf_clear(ret);
 	if (status == KV_OK)
 		status = buf_reserve(ret, block.raw_bytes);
 	if (status == KV_OK)
@@ -55,6 +54,8 @@ static kv_status read_part(const struct sst_reader *reader, uint64_t offset, uin
 	else
 		status = report(reader, status, offset, what, err);
 out:
+	if (status != KV_OK)
+		buf_free(ret);
 	buf_free(&stored);
 	return status;
 }
@@ -90,7 +91,8 @@ static kv_status read_properties(struct sst_reader *reader, const struct sst_foo
 	if (status != KV_OK)
 		return report(reader, status, offset, "properties of the table are malformed", err);
 	if (reader->meta.number != reader->number || reader->meta.file_bytes != file_bytes ||
-		(reader->properties.filter_probes > 0) != (footer->filter_bytes > 0))
+		(reader->properties.filter_probes > 0) != (footer->filter_bytes > 0) ||
+		(reader->meta.blobs > 0) != (footer->blobs_bytes > 0))
 		return sst_reader_corrupt(reader, offset, "properties do not fit the file", err);
 	if (expected && !sst_meta_equal(expected, &reader->meta))
 		return sst_reader_corrupt(reader, offset, "table is not the one that the MANIFEST lists", err);
@@ -110,6 +112,11 @@ static kv_status read_index(struct sst_reader *reader, const struct sst_footer *
 	status = sst_index_open(buf_slice(&part), reader->properties.data_blocks, footer->data_bytes,
 		buf_slice(&reader->meta.smallest), buf_slice(&reader->meta.largest), &reader->index, &what);
 	buf_free(&part);
+	if (status == KV_OK) {
+		what = "no memory for the places of blocks";
+		reader->places = calloc(sst_index_blocks(reader->index), sizeof *reader->places);
+		status = reader->places ? KV_OK : KV_NO_MEMORY;
+	}
 	return status == KV_OK ? KV_OK : report(reader, status, offset, what, err);
 }
 
@@ -146,6 +153,28 @@ static kv_status read_filter(struct sst_reader *reader, const struct sst_footer 
 	return status == KV_OK ? KV_OK : report(reader, status, offset, what, err);
 }
 
+static kv_status read_blobs(struct sst_reader *reader, const struct sst_footer *footer,
+	struct kv_error *err)
+{
+	uint64_t offset = footer->data_bytes + footer->filter_bytes + footer->index_bytes;
+	const char *what = "no memory for the list of blob files";
+	struct buf part = { 0 };
+	kv_status status;
+
+	if (footer->blobs_bytes == 0)
+		return KV_OK;
+	status = read_part(reader, offset, footer->blobs_bytes, &part, err);
+	if (status != KV_OK)
+		return status;
+	status = sst_blobs_decode(buf_slice(&part), &reader->blobs);
+	buf_free(&part);
+	if (status == KV_OK && reader->blobs.count > reader->meta.blobs)
+		status = KV_CORRUPT;
+	if (status == KV_CORRUPT)
+		what = "list of blob files is malformed";
+	return status == KV_OK ? KV_OK : report(reader, status, offset, what, err);
+}
+
 static kv_status open_parts(struct sst_reader *reader, const struct sst_meta *expected,
 	struct kv_error *err)
 {
@@ -161,13 +190,19 @@ static kv_status open_parts(struct sst_reader *reader, const struct sst_meta *ex
 		status = read_index(reader, &footer, err);
 	if (status == KV_OK)
 		status = read_filter(reader, &footer, err);
+	if (status == KV_OK)
+		status = read_blobs(reader, &footer, err);
 	return status;
 }
 
 static void free_parts(struct sst_reader *reader)
 {
+	if (reader->places)
+		block_cache_forget(reader->cache, reader->places, sst_index_blocks(reader->index));
+	free(reader->places);
 	sst_index_close(reader->index);
 	filter_free(&reader->filter);
+	sst_blobs_free(&reader->blobs);
 	sst_meta_free(&reader->meta);
 }
 
@@ -210,7 +245,7 @@ struct sst_reader *sst_reader_close(struct sst_reader *reader)
 
 kv_status sst_reader_check_parts(const struct sst_reader *reader, struct kv_error *err)
 {
-	struct sst_reader again = { .id = reader->id, .number = reader->number,
+	struct sst_reader again = { .cache = reader->cache, .id = reader->id, .number = reader->number,
 		.file_seed = reader->file_seed, .file = reader->file };
 	kv_status status = open_parts(&again, &reader->meta, err);
 
@@ -223,14 +258,26 @@ const struct sst_meta *sst_reader_meta(const struct sst_reader *reader)
 	return &reader->meta;
 }
 
+const struct sst_blobs *sst_reader_blobs(const struct sst_reader *reader)
+{
+	return &reader->blobs;
+}
+
 size_t sst_reader_memory(const struct sst_reader *reader)
 {
-	return sizeof *reader + sst_index_memory(reader->index) + reader->filter.bytes;
+	return sizeof *reader + sst_index_memory(reader->index) + reader->filter.bytes +
+		sst_index_blocks(reader->index) * sizeof *reader->places +
+		reader->blobs.count * sizeof reader->blobs.numbers[0];
 }
 
 bool sst_reader_may_have(const struct sst_reader *reader, uint64_t hash)
 {
 	return filter_may_have(&reader->filter, hash);
+}
+
+void sst_reader_prefetch_filter(const struct sst_reader *reader, uint64_t hash)
+{
+	filter_prefetch(&reader->filter, hash);
 }
 
 kv_status sst_reader_unseal(const struct sst_reader *reader, size_t i, struct slice stored,
@@ -281,20 +328,15 @@ static kv_status to_cached(const struct sst_reader *reader, uint64_t offset,
 	return status == KV_OK ? KV_OK : report(reader, status, offset, what, err);
 }
 
-kv_status sst_reader_block(const struct sst_reader *reader, size_t i, struct cached_block **ret,
+/* Data block `i` from the file, verified, in no cache yet. */
+static kv_status load_block(const struct sst_reader *reader, size_t i, struct cached_block **ret,
 	struct kv_error *err)
 {
 	uint64_t offset = sst_index_offset(reader->index, i);
-	struct cached_block *block = block_cache_find(reader->cache, reader->number, offset);
+	uint32_t bytes = sst_index_stored_bytes(reader->index, i);
+	struct cached_block *block = cached_block_new(bytes);
 	kv_status status;
-	uint32_t bytes;
 
-	if (block) {
-		*ret = block;
-		return KV_OK;
-	}
-	bytes = sst_index_stored_bytes(reader->index, i);
-	block = cached_block_new(bytes);
 	if (!block)
 		return report(reader, KV_NO_MEMORY, offset, "no memory to read a block", err);
 	status = file_read_at(&reader->file, cached_block_room(block), bytes, offset, err);
@@ -304,8 +346,65 @@ kv_status sst_reader_block(const struct sst_reader *reader, size_t i, struct cac
 		cached_block_unref(block);
 		return status;
 	}
-	*ret = block_cache_add(reader->cache, reader->number, offset, block);
+	*ret = block;
 	return KV_OK;
+}
+
+/* What is not in the cache. Not inlined: it costs the others registers. */
+static __attribute__((noinline)) kv_status read_block(const struct sst_reader *reader, size_t i,
+	struct cached_block **ret, struct kv_error *err)
+{
+	struct cached_block *block;
+	kv_status status = load_block(reader, i, &block, err);
+
+	if (status == KV_OK)
+		*ret = block_cache_add(reader->cache, &reader->places[i], block);
+	return status;
+}
+
+kv_status sst_reader_block(const struct sst_reader *reader, size_t i, struct cached_block **ret,
+	struct kv_error *err)
+{
+	struct cached_block *block = block_cache_find(reader->cache, &reader->places[i]);
+
+	if (!block)
+		return read_block(reader, i, ret, err);
+	*ret = block;
+	return KV_OK;
+}
+
+static bool has_room(const struct sst_reader *reader, size_t i, size_t bytes)
+{
+	return block_cache_has_room(reader->cache, &reader->places[i], bytes);
+}
+
+/* About as large as data block `i` will be when it is in the cache: what is compressed tells only once it was read. */
+static size_t size_in_cache(const struct sst_reader *reader, size_t i)
+{
+	const struct sst_options *options = &reader->properties.options;
+	size_t stored = sst_index_stored_bytes(reader->index, i);
+
+	if (options->compression == SST_COMPRESSION_NONE || stored > options->block_bytes)
+		return stored;
+	return options->block_bytes;
+}
+
+kv_status sst_reader_warm(struct sst_reader *reader, struct kv_error *err)
+{
+	size_t blocks = sst_index_blocks(reader->index);
+	kv_status status = KV_OK;
+
+	for (size_t i = 0; status == KV_OK && i < blocks; i++) {
+		struct cached_block *block = NULL;
+
+		if (!has_room(reader, i, size_in_cache(reader, i)))
+			continue;
+		status = load_block(reader, i, &block, err);
+		if (status == KV_OK && has_room(reader, i, cached_block_data(block).len))
+			block = block_cache_add(reader->cache, &reader->places[i], block);
+		cached_block_unref(block);
+	}
+	return status;
 }
 
 static void release_block(void *owner)
@@ -340,4 +439,15 @@ kv_status sst_reader_get(struct sst_reader *reader, struct slice key, uint64_t h
 	*ret = entry;
 	*ret_pin = (struct pinned){ .bytes = entry.value, .release = release_block, .owner = cached };
 	return KV_OK;
+}
+
+double sst_reader_share(const struct sst_reader *reader, struct slice start, struct slice end)
+{
+	size_t blocks = sst_index_blocks(reader->index);
+	size_t first = sst_index_find(reader->index, start, ENTRY_SEQUENCE_MAX);
+	size_t last = end.len > 0 ? sst_index_find(reader->index, end, ENTRY_SEQUENCE_MAX) : blocks;
+
+	if (first >= blocks || last < first)
+		return 0;
+	return (last > first ? (double)(last - first) : 0.5) / (double)blocks;
 }

@@ -9,10 +9,12 @@
 
 #include "base/file.h"
 #include "base/pinned.h"
+#include "engine/blob_pointer.h"
 #include "engine/block_cache.h"
 #include "engine/entry.h"
 #include "engine/format.h"
 #include "engine/iter.h"
+#include "engine/sst_blobs.h"
 #include "engine/sst_meta.h"
 
 struct sst_reader;
@@ -25,10 +27,15 @@ kv_status sst_reader_open(const struct dir *dir, const struct store_id *id, uint
 struct sst_reader *sst_reader_close(struct sst_reader *reader);
 
 const struct sst_meta *sst_reader_meta(const struct sst_reader *reader);
-size_t sst_reader_memory(const struct sst_reader *reader); /* bytes of index and filter */
+/* The blob files that entries of the table point to; lives as long as the reader. */
+const struct sst_blobs *sst_reader_blobs(const struct sst_reader *reader);
+size_t sst_reader_memory(const struct sst_reader *reader); /* bytes of index, filter and list of blobs */
 
 /* May the table hold the key (filter)? `hash` = key_hash(key). */
 bool sst_reader_may_have(const struct sst_reader *reader, uint64_t hash);
+
+/* Starts to fetch what sst_reader_may_have() will look at. */
+void sst_reader_prefetch_filter(const struct sst_reader *reader, uint64_t hash);
 
 /* Does not ask the filter. The newest version of `key` with sequence <= max_sequence, a delete as well. `ret->value` stays good until
  * pinned_release(ret_pin); ret->key is the caller's `key`. KV_NOT_FOUND; KV_CORRUPT, KV_IO, KV_NO_MEMORY. */
@@ -42,7 +49,26 @@ struct iter *sst_reader_iter(struct sst_reader *reader, bool keep_blocks);
 struct iter *sst_reader_iter_owned(struct sst_reader *reader, bool keep_blocks,
 	void (*release)(void *owner), void *owner);
 
+/* Reads the data blocks that the cache has room for, so that the first readers of a table just written need not. */
+kv_status sst_reader_warm(struct sst_reader *reader, struct kv_error *err);
+
+/* Which part of the blocks lies in [start, end), 0 to 1; half a block when both are in the same one. An empty `end`: to the last key. */
+double sst_reader_share(const struct sst_reader *reader, struct slice start, struct slice end);
+
 /* Reads and verifies everything. */
 kv_status sst_reader_verify(struct sst_reader *reader, struct kv_error *err);
+
+/* How a file is verified beside other work. */
+struct verify_way {
+	/* Before so many bytes are read: may wait. What is not KV_OK ends it, with this status and `err` as it was. */
+	kv_status (*pace)(void *arg, uint64_t bytes);
+	/* For each entry that points to a blob file; may be NULL. As pace. */
+	kv_status (*blob)(void *arg, struct slice key, const struct blob_pointer *pointer);
+	void *arg;
+};
+
+/* The same, where it goes from the disk instead of from the kernel's memory. */
+kv_status sst_reader_verify_from_disk(struct sst_reader *reader, const struct verify_way *way,
+	struct kv_error *err);
 
 #endif

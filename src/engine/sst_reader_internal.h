@@ -12,11 +12,13 @@
 struct sst_reader { /* constant after open */
 	struct sst_index *index;
 	struct filter filter;
-	struct block_cache *cache; /* borrowed; guards itself */
+	struct block_cache *cache; /* borrowed; guards itself, and the places */
+	struct block_place *places; /* one for each data block */
 	struct store_id id;
 	uint64_t number;
 	uint64_t file_seed;
 	struct sst_meta meta;
+	struct sst_blobs blobs;
 	struct sst_properties properties;
 	struct file file;
 };

@@ -4,6 +4,7 @@
  * (keep_blocks), or read in pieces that grow while the walk goes on, and used where they lie.
  */
 #include "engine/block_reader.h"
+#include "engine/iter_spare.h"
 #include "engine/sst_reader_internal.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@ struct sst_iter {
 	void *owner;
 
 	size_t block;                /* the cursor's, or NO_BLOCK */
-	bool walking;                /* by next, from block to block */
+	size_t sought;               /* the one that a seek will go to, or NO_BLOCK */
+	bool looked;                 /* look_ahead() was there */
 	struct cached_block *cached; /* what holds its bytes, if not piece or scratch */
 	struct buf scratch;          /* of a block that had to be decompressed */
 	struct buf piece;            /* stored bytes of the blocks piece_first up to piece_end (exclusive) */
@@ -34,6 +36,8 @@ struct sst_iter {
 };
 
 #define NO_BLOCK SIZE_MAX
+
+static struct iter_spare spare;
 
 static struct sst_iter *of(struct iter *iter)
 {
@@ -108,16 +112,18 @@ static kv_status load_from_piece(struct sst_iter *it, size_t i, bool forward, st
 	return sst_reader_unseal(it->reader, i, stored, &it->scratch, ret, &it->err);
 }
 
-/* A walk is in block `i`: the next one is fetched from memory meanwhile. */
-static void look_ahead(const struct sst_reader *reader, size_t i)
+/* A walk is in the cursor's block: the one it comes to is fetched from memory meanwhile, once. */
+static void look_ahead(struct sst_iter *it, bool forward)
 {
-	size_t left = sst_index_blocks(reader->index) - i;
+	const struct sst_reader *reader = it->reader;
 
-	if (left > 1)
-		block_cache_prefetch(reader->cache, reader->number, sst_index_offset(reader->index, i + 1));
-	if (left > 2)
-		block_cache_prefetch_slot(reader->cache, reader->number,
-			sst_index_offset(reader->index, i + 2));
+	if (!it->cached || it->looked)
+		return;
+	it->looked = true;
+	if (forward && sst_index_blocks(reader->index) - it->block > 1)
+		block_cache_prefetch(&reader->places[it->block + 1]);
+	else if (!forward && it->block > 0)
+		block_cache_prefetch(&reader->places[it->block - 1]);
 }
 
 /* Content of block `i`; the one before is let go. */
@@ -132,14 +138,11 @@ static kv_status fetch(struct sst_iter *it, size_t i, bool forward, struct slice
 	if (it->keep_blocks)
 		status = sst_reader_block(reader, i, &cached, &it->err);
 	else if (i < it->piece_first || i >= it->piece_end)
-		cached = block_cache_find(reader->cache, reader->number,
-			sst_index_offset(reader->index, i));
+		cached = block_cache_find(reader->cache, &reader->places[i]);
 	if (status != KV_OK)
 		return status;
 	if (!cached)
 		return load_from_piece(it, i, forward, ret);
-	if (it->walking)
-		look_ahead(reader, i);
 	it->cached = cached;
 	*ret = cached_block_data(cached);
 	return KV_OK;
@@ -163,38 +166,47 @@ static bool load(struct sst_iter *it, size_t i, bool forward)
 		return true;
 	it->block = NO_BLOCK;
 	status = fetch(it, i, forward, &content);
-	if (status == KV_OK && block_cursor_open(&it->cursor, content, &it->iter.entry) != KV_OK)
+	if (status == KV_OK && block_cursor_open(&it->cursor, content) != KV_OK)
 		status = malformed(it, i);
 	if (status != KV_OK) {
 		fail(it, status);
 		return false;
 	}
 	it->block = i;
+	it->looked = false;
 	return true;
 }
 
-/* The outcome of a move within a block that must have found something. */
-static void land(struct sst_iter *it, kv_status status)
+/* The outcome of a move within a block that must have found something: shows the entry at a place of the cursor's batch. */
+static void land(struct sst_iter *it, kv_status status, uint32_t at)
 {
-	if (status == KV_OK)
-		it->iter.valid = true;
-	else
+	it->iter.valid = status == KV_OK;
+	if (status == KV_OK) {
+		it->iter.first = it->cursor.entries;
+		it->iter.entry = it->iter.first + at;
+		it->iter.last = it->iter.first + it->cursor.count - 1;
+	} else {
 		fail(it, malformed(it, it->block));
+	}
 }
 
 static void first_of(struct sst_iter *it, size_t i)
 {
 	it->iter.valid = false;
 	if (i < sst_index_blocks(it->reader->index) && load(it, i, true))
-		land(it, block_cursor_first(&it->cursor));
+		land(it, block_cursor_first(&it->cursor), 0);
 }
 
 /* `i` is one more than the block's number: 0 is the end. */
 static void last_before(struct sst_iter *it, size_t i)
 {
+	kv_status status;
+
 	it->iter.valid = false;
-	if (i > 0 && load(it, i - 1, false))
-		land(it, block_cursor_last(&it->cursor));
+	if (i == 0 || !load(it, i - 1, false))
+		return;
+	status = block_cursor_last(&it->cursor);
+	land(it, status, it->cursor.count - 1);
 }
 
 static void sst_iter_seek_first(struct iter *iter)
@@ -207,32 +219,48 @@ static void sst_iter_seek_last(struct iter *iter)
 	last_before(of(iter), sst_index_blocks(of(iter)->reader->index));
 }
 
-/* A key that lies in the cursor (the entry's own) would change while the cursor moves. */
+/* The entry's own key would go with the batch and the block while the cursor moves. */
 static struct slice safe_key(const struct sst_iter *it, struct slice key, uint8_t copy[ENTRY_KEY_MAX])
 {
-	uintptr_t start = (uintptr_t)it->cursor.key, at = (uintptr_t)key.data;
-
-	if (at < start || at - start >= sizeof it->cursor.key || key.len > ENTRY_KEY_MAX)
+	if (!it->iter.valid || key.data != it->iter.entry->key.data || key.len > ENTRY_KEY_MAX)
 		return key;
 	memcpy(copy, key.data, key.len);
 	return slice_of(copy, key.len);
+}
+
+static void sst_iter_fetch(struct iter *iter, struct slice key, uint64_t sequence, unsigned step)
+{
+	struct sst_iter *it = of(iter);
+	const struct sst_reader *reader = it->reader;
+
+	if (step == 0)
+		it->sought = sst_index_find(reader->index, key, sequence);
+	if (it->sought == sst_index_blocks(reader->index) || it->sought == it->block)
+		return;
+	if (step == 0)
+		__builtin_prefetch(&reader->places[it->sought]);
+	else
+		block_cache_prefetch(&reader->places[it->sought]);
 }
 
 static void sst_iter_seek(struct iter *iter, struct slice key, uint64_t sequence)
 {
 	struct sst_iter *it = of(iter);
 	uint8_t copy[ENTRY_KEY_MAX];
-	size_t i = sst_index_find(it->reader->index, key, sequence);
+	size_t i = it->sought != NO_BLOCK ? it->sought : sst_index_find(it->reader->index, key, sequence);
 	kv_status status;
+	uint32_t at;
 
+	it->sought = NO_BLOCK;
+	key = safe_key(it, key, copy);
 	iter->valid = false;
 	if (i == sst_index_blocks(it->reader->index) || !load(it, i, true))
 		return;
-	status = block_cursor_seek(&it->cursor, safe_key(it, key, copy), sequence);
+	status = block_cursor_seek(&it->cursor, key, sequence, &at);
 	if (status == KV_NOT_FOUND)
 		first_of(it, i + 1); /* it lies between the last entry and the separator */
 	else
-		land(it, status);
+		land(it, status, at);
 }
 
 static void sst_iter_seek_before(struct iter *iter, struct slice key)
@@ -241,7 +269,9 @@ static void sst_iter_seek_before(struct iter *iter, struct slice key)
 	uint8_t copy[ENTRY_KEY_MAX];
 	size_t i = sst_index_find(it->reader->index, key, ENTRY_SEQUENCE_MAX);
 	kv_status status;
+	uint32_t at;
 
+	key = safe_key(it, key, copy);
 	iter->valid = false;
 	if (i == sst_index_blocks(it->reader->index)) {
 		last_before(it, i);
@@ -249,11 +279,11 @@ static void sst_iter_seek_before(struct iter *iter, struct slice key)
 	}
 	if (!load(it, i, false))
 		return;
-	status = block_cursor_seek_before(&it->cursor, safe_key(it, key, copy));
+	status = block_cursor_seek_before(&it->cursor, key, &at);
 	if (status == KV_NOT_FOUND)
 		last_before(it, i);
 	else
-		land(it, status);
+		land(it, status, at);
 }
 
 static void sst_iter_next(struct iter *iter)
@@ -261,14 +291,12 @@ static void sst_iter_next(struct iter *iter)
 	struct sst_iter *it = of(iter);
 	kv_status status = block_cursor_next(&it->cursor);
 
-	if (status == KV_OK)
-		return;
-	it->walking = true;
 	if (status == KV_NOT_FOUND)
 		first_of(it, it->block + 1);
 	else
-		land(it, status);
-	it->walking = false;
+		land(it, status, 0);
+	if (it->iter.valid)
+		look_ahead(it, true);
 }
 
 static void sst_iter_prev(struct iter *iter)
@@ -276,12 +304,12 @@ static void sst_iter_prev(struct iter *iter)
 	struct sst_iter *it = of(iter);
 	kv_status status = block_cursor_prev(&it->cursor);
 
-	if (status == KV_OK)
-		return;
 	if (status == KV_NOT_FOUND)
 		last_before(it, it->block);
 	else
-		land(it, status);
+		land(it, status, it->cursor.count - 1);
+	if (it->iter.valid)
+		look_ahead(it, false);
 }
 
 static kv_status sst_iter_status(const struct iter *iter, struct kv_error *err)
@@ -302,7 +330,7 @@ static void sst_iter_close(struct iter *iter)
 	buf_free(&it->piece);
 	if (it->release)
 		it->release(it->owner);
-	free(it);
+	iter_spare_give(&spare, it);
 }
 
 static const struct iter_ops sst_iter_ops = {
@@ -310,6 +338,7 @@ static const struct iter_ops sst_iter_ops = {
 	.seek_last = sst_iter_seek_last,
 	.seek = sst_iter_seek,
 	.seek_before = sst_iter_seek_before,
+	.fetch = sst_iter_fetch,
 	.next = sst_iter_next,
 	.prev = sst_iter_prev,
 	.status = sst_iter_status,
@@ -319,16 +348,18 @@ static const struct iter_ops sst_iter_ops = {
 struct iter *sst_reader_iter_owned(struct sst_reader *reader, bool keep_blocks,
 	void (*release)(void *owner), void *owner)
 {
-	struct sst_iter *it = calloc(1, sizeof *it);
+	struct sst_iter *it = iter_spare_take(&spare, sizeof *it);
 
 	if (!it)
 		return NULL;
+	memset(it, 0, offsetof(struct sst_iter, cursor));
 	it->iter.ops = &sst_iter_ops;
 	it->reader = reader;
 	it->keep_blocks = keep_blocks;
 	it->release = release;
 	it->owner = owner;
 	it->block = NO_BLOCK;
+	it->sought = NO_BLOCK;
 	it->piece_bytes = PIECE_BYTES_FIRST;
 	return &it->iter;
 }

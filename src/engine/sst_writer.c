@@ -12,6 +12,7 @@
 #include "engine/filename.h"
 #include "engine/filter.h"
 #include "engine/sst_block.h"
+#include "engine/sst_blobs.h"
 #include "engine/sst_footer.h"
 #include "engine/sst_index.h"
 
@@ -20,7 +21,7 @@
 
 enum { WRITE_BYTES = 256 * 1024 }; /* are collected for one write */
 
-struct hashes { /* of all keys, each once */
+struct numbers {
 	uint64_t *items;
 	size_t count, capacity;
 };
@@ -34,7 +35,8 @@ struct sst_writer {
 
 	struct block_builder block;
 	struct sst_index_builder index;
-	struct hashes hashes;
+	struct numbers hashes; /* of all keys, each once */
+	struct numbers blobs;  /* numbers of blob files, as they come */
 	struct buf raw;       /* a finished block before it is sealed */
 	struct buf out;       /* sealed bytes that are not in the file yet; they begin at `written` */
 	uint64_t written;
@@ -101,6 +103,7 @@ struct sst_writer *sst_writer_close(struct sst_writer *writer)
 	block_builder_free(&writer->block);
 	sst_index_builder_free(&writer->index);
 	free(writer->hashes.items);
+	free(writer->blobs.items);
 	buf_free(&writer->raw);
 	buf_free(&writer->out);
 	sst_meta_free(&writer->meta);
@@ -129,6 +132,9 @@ static kv_status write_out(struct sst_writer *writer, struct kv_error *err)
 {
 	kv_status status = file_write_at(&writer->file, buf_slice(&writer->out), writer->written, err);
 
+	/* the disk works while the rest is made, so that the sync at the end has less to wait for */
+	if (status == KV_OK)
+		status = file_start_writeback(&writer->file, writer->written, writer->out.len, err);
 	if (status != KV_OK)
 		return status;
 	writer->written += writer->out.len;
@@ -164,51 +170,76 @@ static kv_status index_waiting(struct sst_writer *writer, const struct slice *ne
 	return no_memory(writer, status, err);
 }
 
+/* The finished block is put together where it will be written from. */
+static kv_status append_block_here(struct sst_writer *writer)
+{
+	uint64_t offset = end_of_file(writer);
+	size_t start = writer->out.len;
+	kv_status status = block_builder_finish(&writer->block, &writer->out);
+
+	if (status == KV_OK)
+		status = sst_block_seal_here(writer->file_seed, offset, start, &writer->out);
+	return status;
+}
+
+static kv_status append_block_packed(struct sst_writer *writer)
+{
+	kv_status status;
+
+	buf_clear(&writer->raw);
+	status = block_builder_finish(&writer->block, &writer->raw);
+	if (status == KV_OK)
+		status = sst_block_seal(writer->file_seed, end_of_file(writer), writer->options.compression,
+			buf_slice(&writer->raw), &writer->out);
+	if (writer->raw.capacity > 4 * WRITE_BYTES)
+		buf_free(&writer->raw);
+	return status;
+}
+
 static kv_status close_block(struct sst_writer *writer, struct kv_error *err)
 {
-	uint64_t bytes = 0;
+	uint64_t start = end_of_file(writer);
 	kv_status status;
 
 	if (writer->block.count == 0)
 		return KV_OK;
-	buf_clear(&writer->raw);
-	status = no_memory(writer, block_builder_finish(&writer->block, &writer->raw), err);
-	if (status == KV_OK)
-		status = append_sealed(writer, writer->options.compression, buf_slice(&writer->raw),
-			&bytes, err);
+	status = writer->options.compression == SST_COMPRESSION_NONE ? append_block_here(writer) :
+		append_block_packed(writer);
 	if (status != KV_OK)
-		return status;
-	writer->waiting_bytes = (size_t)bytes;
-	if (writer->raw.capacity > 4 * WRITE_BYTES)
-		buf_free(&writer->raw);
+		return no_memory(writer, status, err);
+	writer->waiting_bytes = (size_t)(end_of_file(writer) - start);
 	return writer->out.len >= WRITE_BYTES ? write_out(writer, err) : KV_OK;
 }
 
-static kv_status add_hash(struct hashes *hashes, uint64_t hash)
+static kv_status add_number(struct numbers *numbers, uint64_t number)
 {
-	if (hashes->count == hashes->capacity) {
-		size_t capacity = hashes->capacity ? hashes->capacity * 2 : 1024;
-		uint64_t *items = realloc(hashes->items, capacity * sizeof *items);
+	if (numbers->count == numbers->capacity) {
+		size_t capacity = numbers->capacity ? numbers->capacity * 2 : 1024;
+		uint64_t *items = realloc(numbers->items, capacity * sizeof *items);
 
 		if (!items)
 			return KV_NO_MEMORY;
-		hashes->items = items;
-		hashes->capacity = capacity;
+		numbers->items = items;
+		numbers->capacity = capacity;
 	}
-	hashes->items[hashes->count++] = hash;
+	numbers->items[numbers->count++] = number;
 	return KV_OK;
 }
 
-static void assert_order(const struct sst_writer *writer, const struct entry *entry)
+/* `common`: bytes that its key and that of the last entry begin with. */
+static void assert_order(const struct sst_writer *writer, const struct entry *entry, size_t common)
 {
+	const struct buf *last = &writer->block.last_key;
+
 	assert(entry->key.len >= 1 && entry->key.len <= ENTRY_KEY_MAX);
 	assert(entry->value.len <= ENTRY_VALUE_MAX);
+	assert(entry->kind != ENTRY_RANGE_DELETE);
+	assert(entry->kind != ENTRY_BLOB || entry->value.len == BLOB_POINTER_BYTES);
 	assert(entry->sequence >= 1 && entry->sequence <= ENTRY_SEQUENCE_MAX);
-	assert(writer->meta.entries == 0 ||
-		entry_compare_position(buf_slice(&writer->block.last_key), writer->block.last_sequence,
-			entry->key, entry->sequence) < 0);
-	(void)writer;
-	(void)entry;
+	if (common < last->len)
+		assert(common < entry->key.len && last->data[common] < entry->key.data[common]);
+	else if (common == entry->key.len)
+		assert(entry->sequence < writer->block.last_sequence);
 }
 
 /* Makes room in the block for the entry: closes the one before when it is full or must not be mixed with this one. */
@@ -228,18 +259,22 @@ static kv_status make_room(struct sst_writer *writer, const struct entry *entry,
 static kv_status add(struct sst_writer *writer, const struct entry *entry, struct kv_error *err)
 {
 	uint64_t hash = key_hash(entry->key);
-	bool new_key = writer->meta.entries == 0 ||
-		!slice_equal(entry->key, buf_slice(&writer->block.last_key));
-	kv_status status = make_room(writer, entry, err);
+	size_t common = slice_common_prefix(buf_slice(&writer->block.last_key), entry->key);
+	bool new_key = common < entry->key.len;
+	kv_status status;
 
+	assert_order(writer, entry, common);
+	status = make_room(writer, entry, err);
 	if (status != KV_OK)
 		return status;
 	if (writer->meta.entries == 0)
 		status = buf_set(&writer->meta.smallest, entry->key);
 	if (status == KV_OK && new_key && writer->options.filter_bits_per_key > 0)
-		status = add_hash(&writer->hashes, hash);
+		status = add_number(&writer->hashes, hash);
+	if (status == KV_OK && entry->kind == ENTRY_BLOB)
+		status = add_number(&writer->blobs, get_fixed64(entry->value.data + BLOB_POINTER_NUMBER));
 	if (status == KV_OK)
-		status = block_builder_add(&writer->block, entry, hash);
+		status = block_builder_add(&writer->block, entry, hash, common);
 	if (status != KV_OK)
 		return no_memory(writer, status, err);
 	sst_meta_count(&writer->meta, entry);
@@ -251,10 +286,14 @@ kv_status sst_writer_add(struct sst_writer *writer, const struct entry *entry, s
 	kv_status status;
 
 	assert(!writer->failed && !writer->finished);
-	assert_order(writer, entry);
 	status = add(writer, entry, err);
 	writer->failed = status != KV_OK;
 	return status;
+}
+
+void sst_writer_set_range_applied(struct sst_writer *writer, uint64_t sequence)
+{
+	writer->meta.range_applied = sequence;
 }
 
 static kv_status append_filter(struct sst_writer *writer, struct sst_footer *footer,
@@ -272,12 +311,25 @@ static kv_status append_filter(struct sst_writer *writer, struct sst_footer *foo
 		status = filter_init(&filter, bytes, properties->filter_probes);
 	if (status != KV_OK)
 		return no_memory(writer, status, err);
-	for (size_t i = 0; i < writer->hashes.count; i++)
-		filter_add(&filter, writer->hashes.items[i]);
+	filter_add_all(&filter, writer->hashes.items, writer->hashes.count);
 	status = append_sealed(writer, SST_COMPRESSION_NONE, slice_of(filter.lines, filter.bytes),
 		&footer->filter_bytes, err);
 	filter_free(&filter);
 	return status;
+}
+
+static kv_status append_blobs(struct sst_writer *writer, struct sst_footer *footer, struct kv_error *err)
+{
+	kv_status status;
+
+	if (writer->blobs.count == 0)
+		return KV_OK;
+	buf_clear(&writer->raw);
+	status = sst_blobs_append(writer->blobs.items, writer->blobs.count, &writer->raw);
+	if (status != KV_OK)
+		return no_memory(writer, status, err);
+	return append_sealed(writer, SST_COMPRESSION_NONE, buf_slice(&writer->raw), &footer->blobs_bytes,
+		err);
 }
 
 /* The size of the file is in the properties, whose own size does not depend on it. */
@@ -318,6 +370,8 @@ static kv_status append_tail(struct sst_writer *writer, struct kv_error *err)
 	if (status == KV_OK)
 		status = append_sealed(writer, writer->options.compression,
 			buf_slice(&writer->index.content), &footer.index_bytes, err);
+	if (status == KV_OK)
+		status = append_blobs(writer, &footer, err);
 	if (status == KV_OK)
 		status = append_properties(writer, &footer, &properties, err);
 	if (status == KV_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Writes one table front to back: data blocks, filter, index, properties, footer (format.h, doc/format.md). One
- * thread at a time.
+ * Writes one table front to back: data blocks, filter, index, blobs, properties, footer (format.h, doc/format.md).
+ * One thread at a time.
  */
 #ifndef KV_ENGINE_SST_WRITER_H
 #define KV_ENGINE_SST_WRITER_H
@@ -33,8 +33,11 @@ struct sst_writer;
 kv_status sst_writer_open(const struct dir *dir, const struct store_id *id, uint64_t number,
 	const struct sst_options *options, struct sst_writer **ret, struct kv_error *err);
 
-/* Entries in the order of entry.h, strictly rising; assert()s that. Any failure is final: only close remains. */
+/* Entries in the order of entry.h, strictly rising and none of a range delete; assert()s that. Any failure is final: only close remains. */
 kv_status sst_writer_add(struct sst_writer *writer, const struct entry *entry, struct kv_error *err);
+
+/* Which range deletes no entry is covered by (sst_meta.range_applied); 0 when it is not told. Before finish. */
+void sst_writer_set_range_applied(struct sst_writer *writer, uint64_t sequence);
 
 /* Bytes of the file so far, with what is still buffered. */
 uint64_t sst_writer_bytes(const struct sst_writer *writer);

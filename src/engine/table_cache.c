@@ -11,16 +11,12 @@
 
 #include "base/rcu.h"
 #include "engine/filename.h"
+#include "engine/thread_counter.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
-enum {
-	COUNTERS = 16, /* so that threads do not fight for a cache line */
-	LINE_BYTES = 64,
-};
 
 struct open_reader {
 	struct sst_reader *reader; /* constant, as table */
@@ -32,10 +28,14 @@ struct open_reader {
 struct table {
 	struct table_cache *cache; /* constant */
 	struct sst_meta meta;      /* constant */
+	struct blob_set *blobs;    /* constant once in a view, as the next two */
+	uint64_t *blob_numbers;    /* a reference on each; owned */
+	size_t blob_count;
 	_Atomic uint64_t refs;
 	_Atomic(struct open_reader *) opened; /* read in read sections */
 	_Atomic bool used;         /* since the last trim */
 	_Atomic bool obsolete;
+	_Atomic bool damaged;
 	enum table_mark mark;      /* guarded by those who set it */
 
 	struct table *prev, *next; /* of all tables; guarded by the cache's mu */
@@ -43,7 +43,7 @@ struct table {
 };
 
 struct counter {
-	_Alignas(LINE_BYTES) _Atomic uint64_t value;
+	_Alignas(THREAD_COUNTER_LINE_BYTES) _Atomic uint64_t value;
 };
 
 struct table_cache {
@@ -55,17 +55,18 @@ struct table_cache {
 	_Atomic(struct table *) dropped;
 	_Atomic uint64_t open_readers;
 	_Atomic uint64_t memory_bytes;
+	_Atomic uint64_t damaged;
 
 	pthread_mutex_t mu;
 	struct table *tables; /* guarded by mu */
 
-	struct counter filter_negatives[COUNTERS];
+	struct counter filter_negatives[THREAD_COUNTER_LINES];
 };
 
 struct table_cache *table_cache_new(const struct dir *dir, const struct store_id *id,
 	struct block_cache *blocks, size_t open_max)
 {
-	struct table_cache *cache = aligned_alloc(LINE_BYTES, sizeof *cache);
+	struct table_cache *cache = aligned_alloc(_Alignof(struct table_cache), sizeof *cache);
 
 	if (!cache)
 		return NULL;
@@ -155,6 +156,19 @@ enum table_mark table_get_mark(const struct table *table)
 	return table->mark;
 }
 
+bool table_note_damage(struct table *table)
+{
+	if (atomic_exchange_explicit(&table->damaged, true, memory_order_relaxed))
+		return false;
+	atomic_fetch_add_explicit(&table->cache->damaged, 1, memory_order_relaxed);
+	return true;
+}
+
+bool table_is_obsolete(const struct table *table)
+{
+	return atomic_load_explicit(&table->obsolete, memory_order_relaxed);
+}
+
 /* Any thread, also the one that closes an iterator. */
 static void unref_reader(struct table_cache *cache, struct open_reader *opened)
 {
@@ -190,6 +204,12 @@ static kv_status open_reader_new(struct table *table, struct open_reader **ret, 
 	return KV_OK;
 }
 
+static void note_used(struct table *table)
+{
+	if (!atomic_load_explicit(&table->used, memory_order_relaxed))
+		atomic_store_explicit(&table->used, true, memory_order_relaxed);
+}
+
 /* The table's reader, opened when there is none. A file that is missing is damage here: views only hold tables that exist. */
 static kv_status get_open(struct table *table, struct open_reader **ret, struct kv_error *err)
 {
@@ -197,8 +217,7 @@ static kv_status get_open(struct table *table, struct open_reader **ret, struct 
 	struct open_reader *mine = NULL;
 	kv_status status;
 
-	if (!atomic_load_explicit(&table->used, memory_order_relaxed))
-		atomic_store_explicit(&table->used, true, memory_order_relaxed);
+	note_used(table);
 	if (opened) {
 		*ret = opened;
 		return KV_OK;
@@ -221,29 +240,52 @@ static kv_status get_open(struct table *table, struct open_reader **ret, struct 
 	return KV_OK;
 }
 
-static void count_negative(struct table_cache *cache)
+void table_prefetch_filter(const struct table *table, uint64_t hash)
 {
-	static _Atomic unsigned threads;
-	static _Thread_local unsigned mine; /* 0: this thread has none yet */
+	const struct open_reader *opened = atomic_load_explicit(&table->opened, memory_order_acquire);
 
-	if (mine == 0)
-		mine = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % COUNTERS + 1;
-	atomic_fetch_add_explicit(&cache->filter_negatives[mine - 1].value, 1, memory_order_relaxed);
+	if (opened)
+		sst_reader_prefetch_filter(opened->reader, hash);
+}
+
+bool table_may_have(struct table *table, uint64_t hash)
+{
+	const struct open_reader *opened = atomic_load_explicit(&table->opened, memory_order_acquire);
+	unsigned line;
+
+	if (!opened || sst_reader_may_have(opened->reader, hash))
+		return true;
+	note_used(table);
+	line = thread_counter_line();
+	thread_counter_add(&table->cache->filter_negatives[line].value, line, 1);
+	return false;
 }
 
 kv_status table_get(struct table *table, struct slice key, uint64_t hash, uint64_t max_sequence,
 	struct entry *ret, struct pinned *ret_pin, struct kv_error *err)
 {
+	bool was_open = atomic_load_explicit(&table->opened, memory_order_relaxed) != NULL;
 	struct open_reader *opened;
 	kv_status status = get_open(table, &opened, err);
 
 	if (status != KV_OK)
 		return status;
-	if (!sst_reader_may_have(opened->reader, hash)) {
-		count_negative(table->cache);
+	if (!was_open && !table_may_have(table, hash))
 		return KV_NOT_FOUND;
-	}
 	return sst_reader_get(opened->reader, key, hash, max_sequence, ret, ret_pin, err);
+}
+
+/* The reader with a reference of the caller's, so that it stays without a read section. */
+static kv_status ref_open(struct table *table, struct open_reader **ret, struct kv_error *err)
+{
+	kv_status status;
+
+	rcu_enter();
+	status = get_open(table, ret, err);
+	if (status == KV_OK)
+		atomic_fetch_add_explicit(&(*ret)->refs, 1, memory_order_relaxed);
+	rcu_leave();
+	return status;
 }
 
 /* What table_iter() took. */
@@ -261,13 +303,8 @@ struct iter *table_iter(struct table *table, bool keep_blocks)
 	struct open_reader *opened;
 	struct kv_error err;
 	struct iter *iter;
-	kv_status status;
+	kv_status status = ref_open(table, &opened, &err);
 
-	rcu_enter();
-	status = get_open(table, &opened, &err);
-	if (status == KV_OK)
-		atomic_fetch_add_explicit(&opened->refs, 1, memory_order_relaxed);
-	rcu_leave();
 	if (status != KV_OK)
 		return iter_new_empty(status, &err);
 	table_ref(table);
@@ -275,6 +312,20 @@ struct iter *table_iter(struct table *table, bool keep_blocks)
 	if (!iter)
 		release_iter(opened);
 	return iter;
+}
+
+kv_status table_share(struct table *table, struct slice start, struct slice end, double *ret,
+	struct kv_error *err)
+{
+	struct open_reader *opened;
+	kv_status status;
+
+	rcu_enter();
+	status = get_open(table, &opened, err);
+	if (status == KV_OK)
+		*ret = sst_reader_share(opened->reader, start, end);
+	rcu_leave();
+	return status;
 }
 
 kv_status table_check(struct table *table, struct kv_error *err)
@@ -286,6 +337,61 @@ kv_status table_check(struct table *table, struct kv_error *err)
 	status = get_open(table, &opened, err);
 	rcu_leave();
 	return status;
+}
+
+kv_status table_warm(struct table *table, struct kv_error *err)
+{
+	struct open_reader *opened;
+	kv_status status = ref_open(table, &opened, err);
+
+	if (status != KV_OK)
+		return status;
+	status = sst_reader_warm(opened->reader, err);
+	unref_reader(table->cache, opened);
+	return status;
+}
+
+static void drop_blobs(struct table *table)
+{
+	while (table->blob_numbers && table->blob_count > 0)
+		blob_set_unref(table->blobs, table->blob_numbers[--table->blob_count]);
+	free(table->blob_numbers);
+	table->blob_numbers = NULL;
+}
+
+kv_status table_hold_blobs(struct table *table, struct blob_set *blobs, struct kv_error *err)
+{
+	const struct sst_blobs *list;
+	struct open_reader *opened;
+	kv_status status;
+
+	if (table->meta.blobs == 0)
+		return KV_OK;
+	status = ref_open(table, &opened, err);
+	if (status != KV_OK)
+		return status;
+	list = sst_reader_blobs(opened->reader);
+	table->blobs = blobs;
+	table->blob_numbers = malloc(list->count * sizeof *table->blob_numbers);
+	if (!table->blob_numbers)
+		status = KV_NO_MEMORY;
+	for (size_t i = 0; status == KV_OK && i < list->count; i++) {
+		status = blob_set_ref(blobs, list->numbers[i], 0);
+		if (status == KV_OK)
+			table->blob_numbers[table->blob_count++] = list->numbers[i];
+	}
+	unref_reader(table->cache, opened);
+	if (status != KV_OK) {
+		drop_blobs(table);
+		kv_error_set(err, status, "out of memory for the large values of a table");
+	}
+	return status;
+}
+
+void table_each_blob(const struct table *table, void (*each)(void *arg, uint64_t number), void *arg)
+{
+	for (size_t i = 0; i < table->blob_count; i++)
+		each(arg, table->blob_numbers[i]);
 }
 
 static void take_off_list(struct table_cache *cache, struct table *table)
@@ -338,6 +444,9 @@ static kv_status free_table(struct table *table, struct kv_error *err)
 	unref_reader(cache, atomic_load_explicit(&table->opened, memory_order_acquire));
 	if (atomic_load_explicit(&table->obsolete, memory_order_relaxed))
 		ret = dir_unlink(cache->dir, filename_make(name, FILENAME_TABLE, table->meta.number), err);
+	if (atomic_load_explicit(&table->damaged, memory_order_relaxed))
+		atomic_fetch_sub_explicit(&cache->damaged, 1, memory_order_relaxed);
+	drop_blobs(table);
 	sst_meta_free(&table->meta);
 	free(table);
 	return ret == KV_NOT_FOUND ? KV_OK : ret;
@@ -384,9 +493,10 @@ void table_cache_get_stats(struct table_cache *cache, struct table_cache_stats *
 	struct table_cache_stats stats = {
 		.open_readers = atomic_load_explicit(&cache->open_readers, memory_order_relaxed),
 		.memory_bytes = atomic_load_explicit(&cache->memory_bytes, memory_order_relaxed),
+		.damaged = atomic_load_explicit(&cache->damaged, memory_order_relaxed),
 	};
 
-	for (unsigned i = 0; i < COUNTERS; i++)
+	for (unsigned i = 0; i < THREAD_COUNTER_LINES; i++)
 		stats.filter_negatives += atomic_load_explicit(&cache->filter_negatives[i].value,
 			memory_order_relaxed);
 	*ret = stats;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Back-pressure without a cliff: from twice the compaction threshold on, writes are delayed in proportion to
- * how far level 0 is behind; at five times the threshold they wait until it is shorter.
+ * Back-pressure without a cliff: from four times the compaction threshold on, writes are delayed in proportion to
+ * how far level 0 is behind; at nine times the threshold they wait until it is shorter.
  */
 #include "engine/engine_internal.h"
 
 enum {
-	SOFT_FACTOR = 2,
-	HARD_FACTOR = 5,
+	SOFT_FACTOR = 4,
+	HARD_FACTOR = 9,
 	SLOWEST_BYTES_PER_US = 8, /* just below the hard limit: 8 MB/s */
 };
 

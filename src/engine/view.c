@@ -54,22 +54,41 @@ size_t view_level_find(const struct view_level *level, struct slice key)
 	return low;
 }
 
+struct view *view_room(size_t frozen_count)
+{
+	return malloc(sizeof(struct view) + frozen_count * sizeof(struct memtable *));
+}
+
 struct view *view_new(struct memtable *active, struct memtable *const *frozen, size_t frozen_count,
 	struct view_level *const levels[MANIFEST_LEVELS])
 {
-	struct view *view = malloc(sizeof *view + frozen_count * sizeof view->frozen[0]);
+	struct view *view = view_room(frozen_count);
 
-	if (!view)
-		return NULL;
+	if (view)
+		view_fill(view, active, frozen, frozen_count, levels);
+	return view;
+}
+
+void view_fill(struct view *view, struct memtable *active, struct memtable *const *frozen,
+	size_t frozen_count, struct view_level *const levels[MANIFEST_LEVELS])
+{
 	atomic_init(&view->refs, 1);
 	view->next_retired = NULL;
+	view->ranges = NULL;
+	view->flushed_sequence = 0;
 	view->active = memtable_ref(active);
 	view->frozen_count = frozen_count;
 	for (size_t i = 0; i < frozen_count; i++)
 		view->frozen[i] = memtable_ref(frozen[i]);
 	for (unsigned i = 0; i < MANIFEST_LEVELS; i++)
 		view->levels[i] = view_level_ref(levels[i]);
-	return view;
+}
+
+void view_set_ranges(struct view *view, struct range_set *ranges, uint64_t flushed_sequence)
+{
+	range_set_unref(view->ranges);
+	view->ranges = range_set_ref(ranges);
+	view->flushed_sequence = flushed_sequence;
 }
 
 struct view *view_ref(struct view *view)
@@ -87,6 +106,7 @@ void view_unref(struct view *view)
 		memtable_unref(view->frozen[i]);
 	for (unsigned i = 0; i < MANIFEST_LEVELS; i++)
 		view_level_unref(view->levels[i]);
+	range_set_unref(view->ranges);
 	free(view);
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/manifest.h"
 #include "engine/memtable.h"
+#include "engine/range_cover.h"
 #include "engine/table_cache.h"
 
 #include <pthread.h>
@@ -30,6 +31,8 @@ struct view {
 	_Atomic unsigned refs;
 	struct view *next_retired; /* guarded by views.mu */
 	struct view_level *levels[MANIFEST_LEVELS];
+	struct range_set *ranges;  /* range deletes in force for the tables; a reference; NULL: none */
+	uint64_t flushed_sequence; /* every range delete up to it is in `ranges`, or needed by no table */
 	struct memtable *active;
 	size_t frozen_count;
 	struct memtable *frozen[]; /* newest first; a reference on each */
@@ -49,9 +52,16 @@ void view_level_unref(struct view_level *level); /* NULL is allowed */
 /* Index of the first table of a sorted level whose largest key is >= `key`; count when there is none. */
 size_t view_level_find(const struct view_level *level, struct slice key);
 
-/* A view with one reference; takes its own references on all parts. NULL when out of memory. */
+/* A view with one reference; takes its own references on all parts, and is without range deletes. NULL when out of memory. */
 struct view *view_new(struct memtable *active, struct memtable *const *frozen, size_t frozen_count,
 	struct view_level *const levels[MANIFEST_LEVELS]);
+/* The same in two steps, for those who may not fail in the second: memory (to be freed with free() when it is not filled), ... */
+struct view *view_room(size_t frozen_count);
+/* ... and what view_new() puts there, of at most so many frozen memtables. */
+void view_fill(struct view *view, struct memtable *active, struct memtable *const *frozen,
+	size_t frozen_count, struct view_level *const levels[MANIFEST_LEVELS]);
+/* Before the view is published. */
+void view_set_ranges(struct view *view, struct range_set *ranges, uint64_t flushed_sequence);
 struct view *view_ref(struct view *view);
 void view_unref(struct view *view); /* NULL is allowed */
 
@@ -74,7 +84,7 @@ void views_replace_locked(struct views *views, struct view *view);
 void views_reclaim(struct views *views);
 
 struct view_read {
-	struct entry entry;   /* newest visible version, may be a delete */
+	struct entry entry;   /* newest visible version, may be a delete (by a range delete, too) */
 	struct pinned pin;    /* keeps entry.value */
 };
 
@@ -83,7 +93,11 @@ struct view_read {
 kv_status view_get(struct view *view, struct slice key, uint64_t max_sequence,
 	struct view_read *ret, struct kv_error *err);
 
-/* All entries of the view, in order. The caller's reference on `view` must outlive the iterator. NULL when out of memory. */
-struct iter *view_iter(struct view *view, bool keep_blocks);
+/* The range deletes of the view up to max_sequence, malloc'ed, and good as long as the view; *ret is NULL when there are none. KV_NO_MEMORY. */
+kv_status view_cover(struct view *view, uint64_t max_sequence, struct range_cover **ret);
+
+/* All entries of the view, in order; with `cover` (NULL: none) without what it hides whole tables of: what is left must still be compared
+ * with it. The caller's reference on `view` (and `cover`) must outlive the iterator. NULL when out of memory. */
+struct iter *view_iter(struct view *view, const struct range_cover *cover, bool keep_blocks);
 
 #endif

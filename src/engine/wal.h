@@ -69,6 +69,10 @@ kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t byte
 kv_status wal_recycle_segment(const struct dir *dir, uint64_t old_number, uint64_t number,
 	struct kv_error *err);
 
+/* Makes an unused segment `bytes` long (at least WAL_FIRST_GROUP_OFFSET): cut, or with zeros written behind its end; then it is synced. After
+ * KV_NO_SPACE and KV_NO_MEMORY it has the size that it had. May take long; any thread, while nobody else uses the segment. */
+kv_status wal_resize_segment(const struct dir *dir, uint64_t number, uint64_t bytes, struct kv_error *err);
+
 /* Puts bytes [from, to) of a segment that was found at start on stable storage: they are read,
  * written again in place and synced. A sync alone would not do: after a failed sync in an
  * earlier life of this machine's memory the pages may be clean and yet not on disk. Recovery

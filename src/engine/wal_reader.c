@@ -42,10 +42,12 @@ struct wal_reader {
 	struct wal_header header;
 	uint64_t file_bytes;
 	uint64_t end; /* set by the caller; UINT64_MAX: the newest segment */
+	struct kv_error *fault; /* only while it is opened by wal_reader_open_damaged(), else NULL */
+	bool history;
 
 	enum progress progress;
 	uint64_t pos;           /* of the next group */
-	uint64_t next_sequence; /* that it must have */
+	uint64_t next_sequence; /* that it must have; 0: any */
 	uint64_t synced;        /* the highest offset that a group so far knows durable */
 	uint64_t torn_end;      /* when ENDED */
 	uint64_t damage;        /* offset, when DAMAGED */
@@ -152,11 +154,10 @@ static kv_status read_payload(struct wal_reader *r, uint64_t offset, uint64_t li
 
 /* ---- open ---- */
 
-static kv_status find_valid_group(struct wal_reader *r, uint64_t *ret_offset, struct kv_error *err)
+static kv_status find_valid_group(struct wal_reader *r, uint64_t offset, uint64_t *ret_offset, struct kv_error *err)
 {
-	uint64_t offset = WAL_FIRST_GROUP_OFFSET;
 	struct wal_group_header group;
-	struct slice payload;
+	struct slice payload = { 0 };
 	bool good = false;
 	kv_status status;
 
@@ -170,15 +171,26 @@ static kv_status find_valid_group(struct wal_reader *r, uint64_t *ret_offset, st
 	return status;
 }
 
+/* Of a segment that is no good: KV_OK when it is to be read as far as possible all the same. */
+static kv_status tolerate(struct wal_reader *r, kv_status status, const struct kv_error *err)
+{
+	if (!r->fault || !err || status != KV_CORRUPT)
+		return status;
+	*r->fault = *err;
+	return KV_OK;
+}
+
 static kv_status without_header(struct wal_reader *r, enum wal_segment_state *ret_state,
 	struct kv_error *err)
 {
 	uint64_t offset;
-	kv_status status = find_valid_group(r, &offset, err);
+	kv_status status = find_valid_group(r, WAL_FIRST_GROUP_OFFSET, &offset, err);
 
-	if (status == KV_OK)
-		return file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, 0,
-			"the segment's header is damaged, there is a group at %" PRIu64, offset);
+	if (status == KV_OK) {
+		*ret_state = WAL_SEGMENT_HEADLESS;
+		return tolerate(r, file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, 0,
+			"the segment's header is damaged, there is a group at %" PRIu64, offset), err);
+	}
 	if (status != KV_NOT_FOUND)
 		return status;
 	*ret_state = WAL_SEGMENT_UNUSED;
@@ -188,23 +200,28 @@ static kv_status without_header(struct wal_reader *r, enum wal_segment_state *re
 static kv_status with_header(struct wal_reader *r, enum wal_segment_state *ret_state,
 	struct kv_error *err)
 {
-	if (r->file_bytes / WAL_BLOCK_BYTES < r->header.blocks)
-		return file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, r->file_bytes,
-			"the segment was cut: it was begun with %" PRIu32 " blocks of %d bytes",
-			r->header.blocks, WAL_BLOCK_BYTES);
 	r->next_sequence = r->header.first_sequence;
 	*ret_state = WAL_SEGMENT_USED;
+	if (!r->history && r->file_bytes / WAL_BLOCK_BYTES < r->header.blocks)
+		return tolerate(r, file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, r->file_bytes,
+			"the segment was cut: it was begun with %" PRIu32 " blocks of %d bytes",
+			r->header.blocks, WAL_BLOCK_BYTES), err);
 	return KV_OK;
 }
 
-static kv_status wrong_header(const struct wal_reader *r, const uint8_t *bytes,
+static kv_status wrong_header(struct wal_reader *r, const uint8_t *bytes, enum wal_segment_state *ret_state,
 	struct kv_error *err)
 {
-	if (memcmp(bytes + WAL_HEADER_STORE_ID, r->id.bytes, FORMAT_STORE_ID_BYTES) != 0)
-		return file_error(err, KV_INVALID, r->file.dir_path, r->file.name,
-			WAL_HEADER_STORE_ID, "the segment belongs to another store");
-	return file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, WAL_HEADER_NUMBER,
-		"this is segment %" PRIu64 " under a wrong name", r->header.number);
+	if (memcmp(bytes + WAL_HEADER_STORE_ID, r->id.bytes, FORMAT_STORE_ID_BYTES) != 0) {
+		*ret_state = WAL_SEGMENT_UNUSED;
+		return tolerate(r, file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name,
+			WAL_HEADER_STORE_ID, "the segment belongs to another store"), err);
+	}
+	*ret_state = WAL_SEGMENT_USED;
+	r->number = r->header.number;
+	r->next_sequence = r->header.first_sequence;
+	return tolerate(r, file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, WAL_HEADER_NUMBER,
+		"this is segment %" PRIu64 " under a wrong name", r->header.number), err);
 }
 
 static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *ret_state,
@@ -213,9 +230,10 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 	const uint8_t *bytes = NULL;
 	kv_status status;
 
+	*ret_state = WAL_SEGMENT_UNUSED;
 	if (r->file_bytes < WAL_FIRST_GROUP_OFFSET)
-		return file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, r->file_bytes,
-			"the segment was cut: it is shorter than its header");
+		return tolerate(r, file_error(err, KV_CORRUPT, r->file.dir_path, r->file.name, r->file_bytes,
+			"the segment was cut: it is shorter than its header"), err);
 	status = load(r, 0, WAL_HEADER_BYTES, &bytes, err);
 	if (status != KV_OK)
 		return status;
@@ -226,7 +244,7 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 	case KV_CORRUPT:
 		return without_header(r, ret_state, err);
 	case KV_INVALID:
-		return wrong_header(r, bytes, err);
+		return wrong_header(r, bytes, ret_state, err);
 	default:
 		return file_error(err, status, r->file.dir_path, r->file.name, WAL_HEADER_VERSION,
 			"log version %" PRIu32 " is newer than the %d that this kvstored reads",
@@ -234,19 +252,20 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 	}
 }
 
-kv_status wal_reader_open(const struct dir *dir, const struct store_id *id, uint64_t number,
-	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *err)
+static kv_status open_segment(const struct dir *dir, const char *name, const struct store_id *id, uint64_t number,
+	bool history, struct kv_error *fault, struct wal_reader **ret, enum wal_segment_state *ret_state,
+	struct kv_error *err)
 {
 	struct wal_reader *r = calloc(1, sizeof *r);
-	char name[FILENAME_MAX_BYTES];
 	kv_status status;
 
-	filename_make(name, FILENAME_WAL, number);
 	if (!r)
 		return kv_error_set(err, KV_NO_MEMORY, "no memory to read %s", name);
 	r->file.fd = -1;
 	r->id = *id;
 	r->number = number;
+	r->fault = fault;
+	r->history = history;
 	r->end = UINT64_MAX;
 	r->pos = WAL_FIRST_GROUP_OFFSET;
 	r->synced = WAL_FIRST_GROUP_OFFSET;
@@ -257,11 +276,42 @@ kv_status wal_reader_open(const struct dir *dir, const struct store_id *id, uint
 		status = look_at_header(r, ret_state, err);
 	if (status != KV_OK)
 		goto out;
+	r->fault = NULL;
 	*ret = r;
 	r = NULL;
 out:
 	wal_reader_close(r);
 	return status;
+}
+
+kv_status wal_reader_open(const struct dir *dir, const struct store_id *id, uint64_t number,
+	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *err)
+{
+	enum wal_segment_state state;
+	char name[FILENAME_MAX_BYTES];
+	kv_status status = open_segment(dir, filename_make(name, FILENAME_WAL, number), id, number, false, NULL, ret,
+		&state, err);
+
+	if (status == KV_OK)
+		*ret_state = state;
+	return status;
+}
+
+kv_status wal_reader_open_damaged(const struct dir *dir, const struct store_id *id, uint64_t number, bool history,
+	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *ret_fault, struct kv_error *err)
+{
+	char name[FILENAME_MAX_BYTES];
+
+	return wal_reader_open_named(dir, filename_make(name, FILENAME_WAL, number), id, number, history, ret, ret_state,
+		ret_fault, err);
+}
+
+kv_status wal_reader_open_named(const struct dir *dir, const char *name, const struct store_id *id, uint64_t number,
+	bool history, struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *ret_fault,
+	struct kv_error *err)
+{
+	ret_fault->status = KV_OK;
+	return open_segment(dir, name, id, number, history, ret_fault, ret, ret_state, err);
 }
 
 struct wal_reader *wal_reader_close(struct wal_reader *r)
@@ -396,7 +446,7 @@ static bool decodes(struct slice payload, uint32_t count)
 static const char *what_is_wrong(const struct wal_reader *r, const struct wal_group_header *group,
 	struct slice payload)
 {
-	if (group->first_sequence != r->next_sequence)
+	if (r->next_sequence != 0 && group->first_sequence != r->next_sequence)
 		return "the group's sequence does not follow that of the one before";
 	if (group->synced < r->synced)
 		return "the group knows less to be durable than the one before";
@@ -436,7 +486,7 @@ static void take(struct wal_reader *r, const struct wal_group_header *group, str
 	/* the padding of the last group may be missing where the file was cut; nothing is lost
 	 * by that */
 	r->pos = len < r->file_bytes - r->pos ? r->pos + len : r->file_bytes;
-	r->next_sequence += group->count;
+	r->next_sequence = group->first_sequence + group->count;
 	r->synced = group->synced;
 }
 
@@ -477,6 +527,25 @@ kv_status wal_reader_next(struct wal_reader *r, struct wal_read_group *ret, stru
 	if (r->progress == ENDED)
 		return KV_NOT_FOUND;
 	return read_group(r, ret, err);
+}
+
+kv_status wal_reader_resume(struct wal_reader *r, struct kv_error *err)
+{
+	uint64_t offset = 0;
+	kv_status status;
+
+	assert(r->progress == DAMAGED);
+	if (r->damage > r->file_bytes || r->file_bytes - r->damage < WAL_GROUP_ALIGN)
+		return KV_NOT_FOUND;
+	status = find_valid_group(r, r->damage + WAL_GROUP_ALIGN, &offset, err);
+	if (status == KV_OK && offset >= r->end)
+		status = KV_NOT_FOUND;
+	if (status != KV_OK)
+		return status;
+	r->pos = offset;
+	r->next_sequence = 0;
+	r->progress = READING;
+	return KV_OK;
 }
 
 uint64_t wal_reader_end(const struct wal_reader *r, uint64_t *ret_torn_end)

@@ -11,14 +11,24 @@ struct wal_reader;
 enum wal_segment_state {
 	WAL_SEGMENT_UNUSED, /* made or recycled ahead: no header and no valid group of its own */
 	WAL_SEGMENT_USED,   /* header is valid */
+	WAL_SEGMENT_HEADLESS, /* only from wal_reader_open_damaged: no header, but groups of its own */
 };
 
 /* Opens a segment and looks at its header. KV_CORRUPT: the header is bad but valid groups of
  * this segment are there; or the file is shorter than a header's block or than it was when it
- * was begun; or it is another segment under this name. KV_UNSUPPORTED: newer version;
- * KV_INVALID: it belongs to another store. */
+ * was begun; or it is another segment under this name, or another store's.
+ * KV_UNSUPPORTED: newer version. */
 kv_status wal_reader_open(const struct dir *dir, const struct store_id *id, uint64_t number,
 	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *err);
+/* The same for a segment of which as much as possible is to be read: what would be KV_CORRUPT is put into *ret_fault (else its
+ * status is KV_OK), and the reader is open. A header of this store with another number is believed: the groups are those of
+ * that number. `history`: the file may be shorter than its header says. */
+kv_status wal_reader_open_damaged(const struct dir *dir, const struct store_id *id, uint64_t number, bool history,
+	struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *ret_fault, struct kv_error *err);
+/* The same for a file with any name. */
+kv_status wal_reader_open_named(const struct dir *dir, const char *name, const struct store_id *id, uint64_t number,
+	bool history, struct wal_reader **ret, enum wal_segment_state *ret_state, struct kv_error *ret_fault,
+	struct kv_error *err);
 struct wal_reader *wal_reader_close(struct wal_reader *reader);
 
 /* Only when used. */
@@ -43,6 +53,10 @@ struct wal_read_group {
  * same. KV_NO_MEMORY, KV_IO: may be called again. */
 kv_status wal_reader_next(struct wal_reader *reader, struct wal_read_group *ret,
 	struct kv_error *err);
+
+/* After KV_CORRUPT: goes on with the next good group behind the damage, whatever its sequence; KV_NOT_FOUND: there is none
+ * before the end. */
+kv_status wal_reader_resume(struct wal_reader *reader, struct kv_error *err);
 
 /* After KV_NOT_FOUND: where the groups end. *ret_torn_end is the same when they end cleanly
  * (with zeros, or with the file). Else a torn tail follows, and it is where the tail's last byte

@@ -9,6 +9,11 @@
  * recycled segment sees an end there, not the middle of an old group. Where the file ends they are
  * not needed.
  *
+ * Where nobody syncs for a while, small groups are written to a window of the file in memory, which costs a fiftieth of a system call.
+ * Its header goes last, so that a process that ends in the middle leaves no group there. Groups that are synced one by one are
+ * better off without: the kernel knows no better than by whole pages (or more) what was written to a window. When a page
+ * cannot be had, the group is written as any other; that tells what is wrong.
+ *
  * A group that could not be written for want of space or memory is undone before anybody is told: a
  * write that is reported as failed may have reached the file as a whole (a short write, then an
  * error in the padding), and would be found at the next start. The file is cut to the size it had,
@@ -20,6 +25,7 @@
 
 #include "base/checksum.h"
 #include "base/coding.h"
+#include "base/file_map.h"
 #include "engine/file_error.h"
 #include "engine/filename.h"
 
@@ -29,6 +35,9 @@
 enum {
 	IOV_MAX_ENTRIES = 16, /* of file_writev_at */
 	DIRECT_BYTES = 32 * 1024, /* from here on a piece of a large group is not copied */
+	UNSYNCED_BYTES = 16 * 1024, /* when so much was written without a sync, the next group without one goes to a window */
+	WINDOW_BYTES = 1024 * 1024, /* counts as memory in use of the process */
+	WINDOWED_BYTES_MAX = 64 * 1024,
 };
 
 static const uint8_t zeros[WAL_FIRST_GROUP_OFFSET + WAL_END_BYTES];
@@ -42,6 +51,9 @@ struct wal_writer {
 	uint64_t synced;     /* <= end */
 	uint64_t file_bytes; /* >= end; never shrinks below what it was at open */
 	bool poisoned;
+
+	struct file_map window;
+	bool windowless; /* there is none for this file */
 
 	/* a write being gathered: iov points into buffer and at the caller's pieces */
 	uint64_t gather_offset; /* where it goes */
@@ -163,13 +175,46 @@ out:
 
 struct wal_writer *wal_writer_close(struct wal_writer *w)
 {
-	if (w)
+	if (w) {
+		file_unmap(&w->window);
 		file_close(&w->file);
+	}
 	free(w);
 	return NULL;
 }
 
 /* ---- append ---- */
+
+/* Has the window room for a group of `len` bytes at the end? Else it is moved there. */
+static bool has_window(struct wal_writer *w, size_t len)
+{
+	uint64_t offset = w->end / FILE_MAP_ALIGN * FILE_MAP_ALIGN;
+	uint64_t left = w->file_bytes - offset;
+
+	if (len > WINDOWED_BYTES_MAX || len > w->file_bytes - w->end)
+		return false;
+	if (!w->windowless && !file_map_holds(&w->window, w->end, len)) {
+		file_unmap(&w->window);
+		w->windowless = file_map(&w->file, offset, left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES,
+			&w->window) != KV_OK;
+	}
+	return !w->windowless;
+}
+
+/* `bytes` is a group with its header and the zeros behind it. */
+static bool write_to_window(struct wal_writer *w, const struct wal_group *group, struct slice bytes)
+{
+	struct slice header = slice_of(bytes.data, WAL_GROUP_HEADER_BYTES);
+	struct slice rest = slice_of(bytes.data + header.len, bytes.len - header.len);
+
+	if (group->sync_follows || w->end - w->synced < UNSYNCED_BYTES || !has_window(w, bytes.len))
+		return false;
+	w->windowless = !file_map_write(&w->window, rest, w->end + header.len) ||
+		!file_map_write(&w->window, header, w->end);
+	if (w->windowless)
+		file_unmap(&w->window);
+	return !w->windowless;
+}
 
 static kv_status flush(struct wal_writer *w, struct kv_error *err)
 {
@@ -246,11 +291,12 @@ static kv_status write_large(struct wal_writer *w, uint8_t header[WAL_GROUP_HEAD
 	return status == KV_OK ? flush(w, err) : status;
 }
 
-static kv_status write_small(struct wal_writer *w, uint8_t header[WAL_GROUP_HEADER_BYTES],
-	uint64_t seed, const struct slice *pieces, size_t piece_count, size_t tail_zeros,
-	struct kv_error *err)
+static kv_status write_small(struct wal_writer *w, const struct wal_group *group,
+	const uint8_t header[WAL_GROUP_HEADER_BYTES], uint64_t seed, const struct slice *pieces,
+	size_t piece_count, size_t tail_zeros, struct kv_error *err)
 {
 	uint8_t *to = w->buffer + WAL_GROUP_HEADER_BYTES;
+	struct slice bytes;
 	size_t len;
 
 	memcpy(w->buffer, header, WAL_GROUP_HEADER_BYTES);
@@ -264,7 +310,8 @@ static kv_status write_small(struct wal_writer *w, uint8_t header[WAL_GROUP_HEAD
 		checksum64(slice_of(w->buffer + WAL_GROUP_MARK_OFFSET, len - WAL_GROUP_MARK_OFFSET),
 			seed));
 	memset(to, 0, tail_zeros);
-	return file_write_at(&w->file, slice_of(w->buffer, len + tail_zeros), w->end, err);
+	bytes = slice_of(w->buffer, len + tail_zeros);
+	return write_to_window(w, group, bytes) ? KV_OK : file_write_at(&w->file, bytes, w->end, err);
 }
 
 /* See the top of this file. */
@@ -337,7 +384,7 @@ kv_status wal_append(struct wal_writer *w, const struct wal_group *group,
 	tail_zeros = (size_t)(group_end - w->end - WAL_GROUP_HEADER_BYTES - length +
 		end_zeros(w, group_end));
 	if (length <= WAL_WRITE_BUFFER_BYTES - WAL_GROUP_HEADER_BYTES - tail_zeros)
-		status = write_small(w, header, seed, pieces, piece_count, tail_zeros, err);
+		status = write_small(w, group, header, seed, pieces, piece_count, tail_zeros, err);
 	else
 		status = write_large(w, header, seed, pieces, piece_count, tail_zeros, err);
 	if (status != KV_OK)
@@ -368,6 +415,11 @@ uint64_t wal_writer_number(const struct wal_writer *w)
 uint64_t wal_writer_end(const struct wal_writer *w)
 {
 	return w->end;
+}
+
+uint64_t wal_writer_left(const struct wal_writer *w)
+{
+	return w->file_bytes - w->end;
 }
 
 uint64_t wal_writer_synced(const struct wal_writer *w)

@@ -21,6 +21,7 @@ struct wal_group {
 	uint64_t first_sequence;
 	uint32_t count;   /* operations */
 	uint64_t wall_us;
+	bool sync_follows; /* a hint: wal_sync() is called next */
 };
 
 /* Appends one group. The payload is the concatenation of `pieces` (borrowed for the call; at
@@ -43,6 +44,7 @@ enum { WAL_WRITE_BUFFER_BYTES = 256 * 1024 };
 uint64_t wal_writer_number(const struct wal_writer *writer);
 /* Where the next group goes, a multiple of 8. */
 uint64_t wal_writer_end(const struct wal_writer *writer);
+uint64_t wal_writer_left(const struct wal_writer *writer); /* bytes of the file behind that */
 uint64_t wal_writer_synced(const struct wal_writer *writer); /* <= end */
 
 #endif

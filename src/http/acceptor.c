@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * poll() over the listening sockets and an eventfd that wakes it for a change of `wish`. While connections are open, it also
- * wakes up for their deadlines and reads what refused clients still send (farewell.h).
+ * wakes up for their deadlines and reads what refused clients still send (farewell.h); while there are snapshots, for their age.
  *
  * When descriptors have run out, the spare one is given up so that one client can be accepted and told.
  */
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "http/worker.h"
 #include "http/farewell.h"
+#include "http/snapshots.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -48,33 +49,41 @@ static const char answer_503[] =
 	"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
 	"Content-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
-static void refuse(struct acceptor *acceptor, int fd)
+/* Over TLS there is no way to tell why without a handshake: its clients see the end only. */
+static void send_503(int fd, bool tls)
 {
-	(void)send(fd, answer_503, sizeof answer_503 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!tls)
+		(void)send(fd, answer_503, sizeof answer_503 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void refuse(struct acceptor *acceptor, int fd, bool tls)
+{
+	send_503(fd, tls);
 	shutdown(fd, SHUT_WR);
 	farewell_add(acceptor->service->farewell, fd);
 }
 
-static void hand_over(struct acceptor *acceptor, int fd, const struct sockaddr *address, socklen_t len)
+static void hand_over(struct acceptor *acceptor, int fd, bool tls, const struct sockaddr *address, socklen_t len)
 {
 	struct service *service = acceptor->service;
 	int on = 1;
 
 	if (atomic_load(&service->open_connections) >= service->options->connection_limit) {
-		refuse(acceptor, fd);
+		refuse(acceptor, fd, tls);
 		return;
 	}
 	if (address->sa_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	atomic_fetch_add(&service->open_connections, 1);
-	if (!worker_give(service->workers[acceptor->turns++ % service->worker_count], fd, address, len)) {
+	if (!worker_give(service->workers[acceptor->turns++ % service->worker_count], fd, tls, address,
+			len)) {
 		atomic_fetch_sub(&service->open_connections, 1);
-		refuse(acceptor, fd);
+		refuse(acceptor, fd, tls);
 	}
 }
 
 /* Descriptors have run out: tells one client so with the spare one. */
-static void tell_one(struct acceptor *acceptor, int listen_fd)
+static void tell_one(struct acceptor *acceptor, int listen_fd, bool tls)
 {
 	int fd;
 
@@ -89,14 +98,17 @@ static void tell_one(struct acceptor *acceptor, int listen_fd)
 	/* cppcheck-suppress nullPointer ; it need not tell who it is */
 	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		(void)send(fd, answer_503, sizeof answer_503 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		send_503(fd, tls);
 		close(fd);
 	}
 	acceptor->spare_fd = fcntl(acceptor->wake_fd, F_DUPFD_CLOEXEC, 0);
 }
 
-static void accept_some(struct acceptor *acceptor, int listen_fd)
+static void accept_some(struct acceptor *acceptor, size_t which)
 {
+	int listen_fd = acceptor->listen->fds[which];
+	bool tls = acceptor->listen->tls[which];
+
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage address = { 0 };
 		socklen_t len = sizeof address;
@@ -105,18 +117,19 @@ static void accept_some(struct acceptor *acceptor, int listen_fd)
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-				tell_one(acceptor, listen_fd);
+				tell_one(acceptor, listen_fd, tls);
 			return;
 		}
 		acceptor->told_descriptors = false;
-		hand_over(acceptor, fd, (struct sockaddr *)&address, len);
+		hand_over(acceptor, fd, tls, (struct sockaddr *)&address, len);
 	}
 }
 
 static bool must_tick(struct acceptor *acceptor)
 {
 	return atomic_load(&acceptor->service->open_connections) > 0 ||
-		!farewell_is_empty(acceptor->service->farewell);
+		!farewell_is_empty(acceptor->service->farewell) ||
+		!snapshots_is_empty(acceptor->service->snapshots);
 }
 
 /* Waits for something to do; the sockets that are ready are served. */
@@ -140,7 +153,7 @@ static void turn(struct acceptor *acceptor)
 			farewell_turn(farewell, clock_monotonic_us());
 		for (nfds_t i = 2; i < count; i++)
 			if (polls[i].revents != 0 && atomic_load(&acceptor->wish) == WISH_ACCEPT)
-				accept_some(acceptor, polls[i].fd);
+				accept_some(acceptor, i - 2);
 	}
 }
 
@@ -159,6 +172,7 @@ static void *run(void *arg)
 			continue;
 		next_tick_us = now_us + TICK_MS * 1000;
 		farewell_turn(acceptor->service->farewell, now_us);
+		snapshots_tick(acceptor->service->snapshots, now_us);
 		connections_reap(acceptor->service->connections);
 	}
 	return NULL;

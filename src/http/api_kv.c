@@ -7,71 +7,13 @@
 #include "http/api.h"
 
 #include "http/condition.h"
-#include "http/jsontext.h"
 #include "http/reply.h"
+#include "http/snapshot_use.h"
+#include "http/value_body.h"
+#include "http/value_reply.h"
 #include "http/write.h"
 
 /* ---- reading ---- */
-
-static void release(struct store_value *value)
-{
-	pinned_release(&value->value);
-}
-
-static void reply_json_value(struct request *request, struct slice key, struct store_value *value,
-	const char *etag)
-{
-	struct buf body = { 0 };
-	kv_status status = buf_append(&body, "{", 1);
-
-	if (status == KV_OK)
-		status = jsontext_bytes(&body, "key", key);
-	if (status == KV_OK)
-		status = buf_append(&body, ",", 1);
-	if (status == KV_OK)
-		status = jsontext_bytes(&body, "value", value->value.bytes);
-	if (status == KV_OK)
-		status = buf_append(&body, ",\"etag\":", 8);
-	if (status == KV_OK)
-		status = jsontext_string(&body, slice_of_string(etag));
-	if (status == KV_OK)
-		status = buf_append(&body, "}\n", 2);
-	release(value);
-	if (status == KV_OK)
-		reply_buf(request, 200, "application/json", &body);
-	else
-		reply_store_error(request, status, NULL);
-	buf_free(&body);
-}
-
-/* A Range counts unless an If-Range says that it was meant for another version. */
-static bool wants_range(const struct request *request, uint64_t version)
-{
-	const struct head *head = &request->head;
-	uint64_t wanted;
-
-	if (!head_has(head, HEAD_RANGE) || request->method != HTTP_GET)
-		return false;
-	return !head_has(head, HEAD_IF_RANGE) ||
-		(condition_parse_etag(head->value[HEAD_IF_RANGE], &wanted) && wanted == version);
-}
-
-static void reply_bytes(struct request *request, struct store_value *value, const char *etag)
-{
-	struct reply_value answer = { .value = value->value, .etag = etag, .ranges = true };
-	uint64_t size = value->value.bytes.len;
-	enum condition_range range = CONDITION_RANGE_WHOLE;
-
-	if (wants_range(request, value->version))
-		range = condition_range(request->head.value[HEAD_RANGE], size, &answer.first, &answer.len);
-	if (range == CONDITION_RANGE_UNSATISFIABLE) {
-		release(value);
-		reply_bad_range(request, size);
-		return;
-	}
-	answer.is_part = range == CONDITION_RANGE_PART;
-	reply_value(request, &answer);
-}
 
 static void reply_found(struct request *request, struct slice key, struct store_value *value)
 {
@@ -79,31 +21,36 @@ static void reply_found(struct request *request, struct slice key, struct store_
 	char etag[CONDITION_ETAG_SIZE];
 
 	condition_etag(value->version, etag);
+	request->expires_unix_ms = value->expires_unix_ms;
 	if (head_has(head, HEAD_IF_MATCH) &&
 		!condition_matches(head->value[HEAD_IF_MATCH], value->version, false)) {
-		release(value);
+		store_value_release(value);
 		reply_error(request, 412, "the value has another ETag");
 	} else if (head_has(head, HEAD_IF_NONE_MATCH) &&
 		condition_matches(head->value[HEAD_IF_NONE_MATCH], value->version, true)) {
-		release(value);
+		store_value_release(value);
 		reply_empty(request, 304, etag);
 	} else if (head_accepts_json(head)) {
-		reply_json_value(request, key, value, etag);
+		value_reply_json(request, key, value, etag);
 	} else {
-		reply_bytes(request, value, etag);
+		value_reply(request, value, etag);
 	}
 }
 
 void api_kv_get(struct request *request)
 {
+	struct urlkey_param params[] = { { .name = "snapshot" } };
 	struct store_value value;
 	struct kv_error err = { .status = KV_OK };
+	struct snapshot *snapshot;
 	struct slice key;
 	kv_status status;
 
-	if (!request_path_key(request, &key) || !request_query(request, NULL, 0))
+	if (!request_path_key(request, &key) || !request_query(request, params, 1) ||
+		!snapshot_use(request, &params[0], &snapshot))
 		return;
-	status = store_get(request->service->store, NULL, key, &value, &err);
+	status = store_get(request->service->store, snapshot_use_picture(snapshot), key, &value, &err);
+	snapshot_release(snapshot);
 	if (status == KV_OK)
 		reply_found(request, key, &value);
 	else
@@ -136,7 +83,7 @@ static bool match_condition(struct request *request, struct slice key, struct st
 	}
 	matches = condition_matches(list, value.version, false);
 	ret->version = value.version;
-	release(&value);
+	store_value_release(&value);
 	if (!matches)
 		reply_store_error(request, KV_CONDITION, NULL);
 	return matches;
@@ -174,21 +121,50 @@ static void answer_put(struct request *request, kv_status status)
 	reply_empty(request, outcome.existed ? 204 : 201, etag);
 }
 
-void api_kv_put(struct request *request)
+/* Whether the condition holds now: a large value that would be refused at its commit is refused before it comes. */
+static bool holds_now(struct request *request, const struct write_plan *plan)
 {
-	struct store_condition condition;
-	struct slice key;
+	struct store_value value;
+	struct kv_error err = { .status = KV_OK };
+	kv_status status = store_get(request->service->store, NULL, plan->key, &value, &err);
+	bool holds;
 
-	if (!request_path_key(request, &key) || !request_query(request, NULL, 0))
-		return;
+	if (status != KV_OK && status != KV_NOT_FOUND) {
+		reply_store_error(request, status, &err);
+		return false;
+	}
+	holds = (status == KV_OK) == (plan->condition.expect != STORE_EXPECT_ABSENT) &&
+		(plan->condition.expect != STORE_EXPECT_VERSION || value.version == plan->condition.version);
+	if (status == KV_OK)
+		store_value_release(&value);
+	if (!holds)
+		reply_store_error(request, KV_CONDITION, NULL);
+	return holds;
+}
+
+bool api_kv_put_begin(struct request *request)
+{
+	struct urlkey_param params[] = { WRITE_PARAMS };
+	struct write_plan *plan = &request->plan;
+
+	*plan = (struct write_plan){ .has_value = false };
+	if (!request_path_key(request, &plan->key) || !request_query(request, params, WRITE_PARAM_COUNT) ||
+		!write_options_read(request, params, &plan->options))
+		return false;
 	if (!request->head.has_length && !request->head.chunked) {
 		reply_error(request, 411, "a Content-Length is needed (0 for an empty value)");
-		return;
+		return false;
 	}
-	if (!write_condition(request, key, &condition))
-		return;
-	condition.want_existed = true;
-	write_put(request, key, buf_slice(&request->body), &condition, answer_put);
+	if (!write_condition(request, plan->key, &plan->condition))
+		return false;
+	plan->condition.want_existed = true;
+	return plan->condition.expect == STORE_EXPECT_NOTHING || request->place == REQUEST_AT_END ||
+		holds_now(request, plan);
+}
+
+void api_kv_put(struct request *request)
+{
+	value_body_put(request, answer_put);
 }
 
 /* Without headers the condition is that the key exists, and its failure means 404. */
@@ -204,10 +180,13 @@ static void answer_delete(struct request *request, kv_status status)
 
 void api_kv_delete(struct request *request)
 {
+	struct urlkey_param params[] = { WRITE_DURABILITY_PARAM };
+	enum store_durability durability;
 	struct store_condition condition;
 	struct slice key;
 
-	if (!request_path_key(request, &key) || !request_query(request, NULL, 0))
+	if (!request_path_key(request, &key) || !request_query(request, params, 1) ||
+		!write_durability_read(request, &params[0], &durability))
 		return;
 	if (head_has(&request->head, HEAD_IF_NONE_MATCH)) {
 		reply_error(request, 400, "a DELETE takes no If-None-Match");
@@ -217,5 +196,5 @@ void api_kv_delete(struct request *request)
 		return;
 	if (condition.expect == STORE_EXPECT_NOTHING)
 		condition.expect = STORE_EXPECT_EXISTS;
-	write_delete(request, key, &condition, answer_delete);
+	write_delete(request, key, &condition, durability, answer_delete);
 }

@@ -34,6 +34,8 @@ static const struct {
 	STAT("wal_segments", "gauge", wal_segments, "Segments of the write-ahead log"),
 	STAT("wal_bytes", "gauge", wal_bytes, "Bytes of the write-ahead log on disk"),
 	STAT("wal_written_bytes_total", "counter", wal_bytes_written, "Bytes appended to the log"),
+	STAT("change_log_bytes", "gauge", change_log_bytes, "Bytes of the log kept for the change feed only"),
+	STAT("oldest_change", "gauge", oldest_change, "The oldest position that the change feed takes"),
 	STAT("commits_total", "counter", commits, "Batches committed"),
 	STAT("commit_groups_total", "counter", commit_groups, "Groups of batches written at once"),
 	STAT("commit_syncs_total", "counter", commit_syncs, "Syncs of the log"),
@@ -47,6 +49,19 @@ static const struct {
 	STAT("gets_total", "counter", gets, "Lookups"),
 	STAT("gets_found_total", "counter", gets_found, "Lookups that found a value"),
 	STAT("filter_negatives_total", "counter", filter_negatives, "Lookups a filter answered"),
+	STAT("range_deletes", "gauge", range_deletes, "Range deletes that compaction has not applied yet"),
+	STAT("large_values", "gauge", large_values, "Files of large values"),
+	STAT("large_bytes", "gauge", large_bytes, "Bytes of files of large values"),
+	STAT("large_written_bytes_total", "counter", large_bytes_written, "Bytes of large values written"),
+	STAT("scrub_tables_total", "counter", scrub_tables, "Tables read and verified in the background"),
+	STAT("scrub_large_values_total", "counter", scrub_large_values,
+		"Large values read and verified in the background"),
+	STAT("scrub_bytes_total", "counter", scrub_bytes, "Bytes read to verify them in the background"),
+	STAT("scrub_files", "gauge", scrub_files, "Files that there are to verify"),
+	STAT("scrub_due", "gauge", scrub_due, "Files whose time to be verified has come"),
+	STAT("damaged_tables", "gauge", damaged_tables, "Tables in use that are known to be damaged"),
+	STAT("damaged_large_values", "gauge", damaged_large_values, "Large values that are known to be damaged"),
+	STAT("damaged_basics", "gauge", damaged_basics, "Of FORMAT and MANIFEST, those that are damaged"),
 	STAT("snapshots", "gauge", snapshots, "Open snapshots"),
 	STAT("iterators", "gauge", iterators, "Open iterators"),
 #undef STAT
@@ -184,6 +199,9 @@ static kv_status add_server(struct buf *to, struct service *service)
 	if (status == KV_OK)
 		status = add_number(to, "http_inflight_bytes", "gauge", "Request bodies in memory",
 			(double)atomic_load(&service->inflight_bytes));
+	if (status == KV_OK)
+		status = add_number(to, "http_uploads", "gauge", "Large values on their way in",
+			atomic_load(&service->uploads));
 	return status;
 }
 
@@ -210,10 +228,14 @@ static kv_status render(struct service *service, struct metrics_sum *sum, struct
 
 void api_metrics(struct request *request)
 {
-	struct metrics_sum *sum = malloc(sizeof *sum);
+	struct metrics_sum *sum;
 	struct buf body = { 0 };
-	kv_status status = sum ? render(request->service, sum, &body) : KV_NO_MEMORY;
+	kv_status status;
 
+	if (!request_may_touch_all(request))
+		return;
+	sum = malloc(sizeof *sum);
+	status = sum ? render(request->service, sum, &body) : KV_NO_MEMORY;
 	if (status == KV_OK)
 		reply_buf(request, 200, metrics_type, &body);
 	else

@@ -1,262 +1,201 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * GET /v1/kv: one page of an ordered range. A page ends after `limit` items, enough bytes, or enough time, whichever is
- * first; the cursor then names the first key that was not delivered. So a page may be short, even empty, and yet have a
- * cursor; only "complete" says that the range is at its end.
+ * GET /v1/kv, as NDJSON for those who ask for it, else one page of an ordered range. A page ends after `limit` items, enough bytes, or enough time, whichever is
+ * first; the cursor then tells where the next one begins. So a page may be short, even empty, and yet have a
+ * cursor; only "complete" says that the range is at its end. All pages of one scan read from one snapshot.
  */
 #define _GNU_SOURCE
 #include "http/api.h"
 
 #include "base/clock.h"
-#include "http/cursor.h"
-#include "http/jsontext.h"
 #include "http/reply.h"
+#include "http/scan_item.h"
+#include "http/scan_stream.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
 
 enum {
 	LIMIT_DEFAULT = 1000,
 	LIMIT_MAX = 10000,
 	PAGE_BYTES = 4 * 1024 * 1024, /* an item more than that still fits, alone */
-	PAGE_US = 100 * 1000,         /* a worker is busy for that long */
-	CLOCK_EVERY = 32,             /* items between two looks at the clock */
+	PAGE_US = 100 * 1000,
+	WORKER_US = 5 * 1000,         /* of that on the worker; the rest is a job's */
 };
 
-enum { PREFIX, START, END, LIMIT, CURSOR, REVERSE, KEYS, PARAM_COUNT };
-
-struct scan {
-	struct cursor_range range;
-	uint64_t limit;
-	bool keys_only;
-	bool has_from;
-	struct slice from;   /* of the cursor: the first key of this page */
-	struct buf storage;  /* holds `from` */
-	uint64_t until_us;
-	struct buf page;     /* the answer so far */
-	uint64_t count;
-	bool complete;
-	struct buf next;     /* the key for the next cursor */
-};
-
-/* ---- what is asked for ---- */
-
-static bool parse_flag(struct request *request, const struct urlkey_param *param, bool *ret)
-{
-	*ret = param->present && slice_equal(param->value, slice_of_string("1"));
-	if (!param->present || *ret || slice_equal(param->value, slice_of_string("0")))
-		return true;
-	reply_error(request, 400, "parameter '%s' is 0 or 1", param->name);
-	return false;
-}
-
-static bool parse_limit(struct request *request, const struct urlkey_param *param, uint64_t *ret)
-{
-	uint64_t n = 0;
-
-	*ret = LIMIT_DEFAULT;
-	if (!param->present)
-		return true;
-	for (size_t i = 0; i < param->value.len; i++) {
-		unsigned digit = (unsigned)param->value.data[i] - '0';
-
-		if (digit > 9) {
-			n = 0;
-			break;
-		}
-		n = n > LIMIT_MAX ? n : n * 10 + digit;
-	}
-	*ret = n > LIMIT_MAX ? LIMIT_MAX : n;
-	if (n > 0)
-		return true;
-	reply_error(request, 400, "parameter 'limit' is a number above 0");
-	return false;
-}
+enum { LIMIT = SCAN_PARAMS, CURSOR, REVERSE, KEYS, PARAM_COUNT };
 
 /* False has answered. */
-static bool parse(struct request *request, struct scan *scan)
+static bool take(struct request *request, bool is_page, struct scan *scan)
 {
 	struct urlkey_param params[PARAM_COUNT] = {
-		[PREFIX] = { .name = "prefix" },   [START] = { .name = "start" },
-		[END] = { .name = "end" },         [LIMIT] = { .name = "limit" },
-		[CURSOR] = { .name = "cursor" },   [REVERSE] = { .name = "reverse" },
+		SCAN_PARAM_NAMES,
+		[LIMIT] = { .name = "limit" },
+		[CURSOR] = { .name = "cursor" },
+		[REVERSE] = { .name = "reverse" },
 		[KEYS] = { .name = "keys" },
 	};
-	kv_status status;
 
-	if (!request_query(request, params, PARAM_COUNT) ||
-		!parse_flag(request, &params[REVERSE], &scan->range.reverse) ||
-		!parse_flag(request, &params[KEYS], &scan->keys_only) ||
-		!parse_limit(request, &params[LIMIT], &scan->limit))
-		return false;
-	scan->range.prefix = params[PREFIX].value;
-	scan->range.start = params[START].value;
-	scan->range.end = params[END].value;
-	scan->has_from = params[CURSOR].present;
-	if (!scan->has_from)
-		return true;
-	status = cursor_decode(params[CURSOR].value, &scan->range, &scan->storage, &scan->from);
-	if (status == KV_INVALID)
-		reply_error(request, 400, "this is no cursor of this range");
-	else if (status != KV_OK)
-		reply_store_error(request, status, NULL);
-	return status == KV_OK;
+	return request_query(request, params, PARAM_COUNT) &&
+		scan_range_flag(request, &params[REVERSE], &scan->range.reverse) &&
+		scan_range_flag(request, &params[KEYS], &scan->keys_only) &&
+		scan_range_limit(request, &params[LIMIT], is_page ? LIMIT_MAX : UINT64_MAX,
+			is_page ? LIMIT_DEFAULT : UINT64_MAX, &scan->limit) &&
+		scan_take(request, params, &params[CURSOR], scan);
 }
 
-/* ---- the walk ---- */
+/* ---- pages ---- */
 
-static bool in_range(const struct cursor_range *range, struct slice key)
+struct page {
+	struct scan scan;
+	uint64_t until_us; /* of the whole page */
+	struct buf text;
+	struct kv_error err;
+};
+
+static void page_free(void *own)
 {
-	return slice_starts_with(key, range->prefix) && slice_compare(key, range->start) >= 0 &&
-		(range->end.len == 0 || slice_compare(key, range->end) < 0);
+	struct page *page = own;
+
+	scan_free(&page->scan);
+	buf_free(&page->text);
+	free(page);
 }
 
-/* The first key after all that begin with `prefix`; empty when there is none. */
-static kv_status after_prefix(struct slice prefix, struct buf *ret)
+static kv_status add_item(struct page *page)
 {
-	kv_status status;
+	struct scan *scan = &page->scan;
+	kv_status status = buf_append(&page->text, scan->count > 0 ? ",\n" : "\n", scan->count > 0 ? 2 : 1);
 
-	while (prefix.len > 0 && prefix.data[prefix.len - 1] == 0xff)
-		prefix.len--;
-	status = buf_set(ret, prefix);
-	if (status == KV_OK && ret->len > 0)
-		ret->data[ret->len - 1]++;
-	return status;
+	scan->count++;
+	return status == KV_OK ? scan_item_append(&page->text, scan_walk_item(&scan->walk), scan->keys_only) : status;
 }
 
-static kv_status seek_reverse(const struct scan *scan, struct store_iter *iter)
+static bool has_room(const struct page *page)
 {
-	const struct cursor_range *range = &scan->range;
-	struct slice upper = range->end;
-	struct buf after = { 0 };
+	return page->scan.count == 0 || (page->scan.count < page->scan.limit && page->text.len < PAGE_BYTES);
+}
+
+static kv_status add_items(struct page *page, uint64_t deadline_us)
+{
+	struct scan_walk *walk = &page->scan.walk;
+	enum scan_walk_state state = scan_walk_begin(walk, deadline_us, &page->err);
 	kv_status status = KV_OK;
 
-	if (scan->has_from) {
-		store_iter_seek(iter, scan->from);
-		if (!store_iter_valid(iter) || !slice_equal(store_iter_key(iter), scan->from))
-			store_iter_seek_before(iter, scan->from);
-		return KV_OK;
+	while (status == KV_OK && state == SCAN_WALK_ITEM && has_room(page)) {
+		status = add_item(page);
+		if (status == KV_OK)
+			state = scan_walk_next(walk, &page->err);
 	}
-	if (range->prefix.len > 0)
-		status = after_prefix(range->prefix, &after);
-	if (status == KV_OK) {
-		if (after.len > 0 && (upper.len == 0 || slice_compare(buf_slice(&after), upper) < 0))
-			upper = buf_slice(&after);
-		if (upper.len > 0)
-			store_iter_seek_before(iter, upper);
-		else
-			store_iter_seek_last(iter);
-	}
-	buf_free(&after);
+	if (status == KV_OK && state == SCAN_WALK_FAILED)
+		status = walk->status;
+	return status == KV_OK ? scan_walk_pause(walk) : status;
+}
+
+static kv_status finish(struct page *page)
+{
+	struct scan *scan = &page->scan;
+	bool complete = scan->walk.state == SCAN_WALK_END;
+	kv_status status = buf_printf(&page->text, "\n],\"version\":%" PRIu64 ",\"cursor\":%s", scan_version(scan),
+		complete ? "null" : "\"");
+
+	if (status == KV_OK && !complete)
+		status = scan_append_cursor(scan, &page->text);
+	if (status == KV_OK)
+		status = buf_printf(&page->text, "%s,\"complete\":%s}\n", complete ? "" : "\"",
+			complete ? "true" : "false");
 	return status;
 }
 
-static kv_status seek(const struct scan *scan, struct store_iter *iter)
+static void reply_page(struct request *request, kv_status status)
 {
-	struct slice from = scan->has_from ? scan->from : scan->range.start;
+	struct page *page = request->own;
 
-	if (scan->range.reverse)
-		return seek_reverse(scan, iter);
-	if (slice_compare(from, scan->range.prefix) < 0)
-		from = scan->range.prefix;
-	if (from.len > 0)
-		store_iter_seek(iter, from);
+	if (status == KV_OK)
+		status = finish(page);
+	scan_free(&page->scan); /* the client may be slow */
+	if (status == KV_OK)
+		reply_buf(request, 200, "application/json", &page->text);
 	else
-		store_iter_seek_first(iter);
-	return KV_OK;
+		reply_store_error(request, status, &page->err);
 }
 
-static kv_status add_item(struct scan *scan, const struct store_iter *iter)
+/* What the worker has begun takes longer than it has time for. */
+static kv_status add_more(struct request *request)
 {
-	struct buf *page = &scan->page;
-	kv_status status = buf_append(page, scan->count > 0 ? ",\n{" : "\n{", scan->count > 0 ? 3 : 2);
+	struct page *page = request->own;
 
-	if (status == KV_OK)
-		status = jsontext_bytes(page, "key", store_iter_key(iter));
-	if (status == KV_OK && !scan->keys_only)
-		status = buf_append(page, ",", 1);
-	if (status == KV_OK && !scan->keys_only)
-		status = jsontext_bytes(page, "value", store_iter_value(iter));
-	scan->count++;
-	return status == KV_OK ? buf_append(page, "}", 1) : status;
+	return add_items(page, page->until_us);
 }
 
-static bool is_full(const struct scan *scan)
+static void scan_page(struct request *request)
 {
-	if (scan->count == 0)
-		return false;
-	return scan->count == scan->limit || scan->page.len >= PAGE_BYTES ||
-		(scan->count % CLOCK_EVERY == 0 && clock_monotonic_us() > scan->until_us);
-}
+	struct page *page = calloc(1, sizeof *page);
+	uint64_t now_us = clock_monotonic_us();
+	kv_status status;
 
-static kv_status walk(struct scan *scan, struct store_iter *iter, struct kv_error *err)
-{
-	kv_status status = seek(scan, iter);
-
-	while (status == KV_OK && store_iter_valid(iter) && in_range(&scan->range, store_iter_key(iter))) {
-		if (is_full(scan))
-			return buf_set(&scan->next, store_iter_key(iter));
-		status = add_item(scan, iter);
-		if (status != KV_OK)
-			return status;
-		if (scan->range.reverse)
-			store_iter_prev(iter);
-		else
-			store_iter_next(iter);
+	if (!page) {
+		reply_store_error(request, KV_NO_MEMORY, NULL);
+		return;
 	}
+	request->own = page;
+	request->own_free = page_free;
+	page->until_us = now_us + PAGE_US;
+	if (!take(request, true, &page->scan))
+		return;
+	status = buf_printf(&page->text, "{\"items\":[");
 	if (status == KV_OK)
-		status = store_iter_status(iter, err);
-	if (status == KV_BUSY && store_iter_key(iter).len > 0) /* time was over while skipping deleted keys */
-		return buf_set(&scan->next, store_iter_key(iter));
-	scan->complete = status == KV_OK;
-	return status;
+		status = add_items(page, now_us + WORKER_US);
+	if (status == KV_OK && page->scan.walk.state == SCAN_WALK_LATE && has_room(page))
+		request_job(request, add_more, reply_page);
+	else
+		reply_page(request, status);
 }
 
-static kv_status finish(struct scan *scan)
-{
-	kv_status status = buf_append(&scan->page, "\n],", 3);
+/* ---- NDJSON ---- */
 
-	if (status != KV_OK)
-		return status;
-	if (scan->complete)
-		return buf_printf(&scan->page, "\"cursor\":null,\"complete\":true}\n");
-	status = buf_printf(&scan->page, "\"cursor\":\"");
-	if (status == KV_OK)
-		status = cursor_encode(buf_slice(&scan->next), &scan->range, &scan->page);
-	if (status == KV_OK)
-		status = buf_printf(&scan->page, "\",\"complete\":false}\n");
-	return status;
+static kv_status write_line(struct scan_stream *stream, struct buf *to, struct kv_error *err)
+{
+	kv_status status = scan_item_append(to, scan_walk_item(&stream->scan.walk), stream->scan.keys_only);
+
+	(void)err;
+	return status == KV_OK ? buf_append_byte(to, '\n') : status;
 }
 
-static kv_status run(struct scan *scan, struct store *store, struct kv_error *err)
+static kv_status write_last_line(struct scan_stream *stream, struct buf *to, bool complete)
 {
-	struct store_iter *iter;
-	kv_status status = store_iter_open(store, NULL, &iter, err);
+	struct scan *scan = &stream->scan;
+	kv_status status = buf_printf(to, "{\"complete\":%s,\"count\":%" PRIu64 ",\"version\":%" PRIu64,
+		complete ? "true" : "false", scan->count, scan_version(scan));
 
-	if (status != KV_OK)
-		return status;
-	scan->until_us = clock_monotonic_us() + PAGE_US;
-	store_iter_set_deadline(iter, scan->until_us);
-	status = buf_printf(&scan->page, "{\"items\":[");
-	if (status == KV_OK)
-		status = walk(scan, iter, err);
-	if (status == KV_OK)
-		status = finish(scan);
-	store_iter_close(iter);
-	return status;
+	if (status == KV_OK && !complete)
+		status = buf_printf(to, ",\"cursor\":\"");
+	if (status == KV_OK && !complete)
+		status = scan_append_cursor(scan, to);
+	return status == KV_OK ? buf_printf(to, complete ? "}\n" : "\"}\n") : status;
+}
+
+static const struct scan_writer ndjson = { .item = write_line, .end = write_last_line };
+
+static void scan_lines(struct request *request)
+{
+	struct scan_stream *stream = calloc(1, sizeof *stream);
+
+	if (!stream) {
+		reply_store_error(request, KV_NO_MEMORY, NULL);
+		return;
+	}
+	stream->writer = &ndjson;
+	if (take(request, false, &stream->scan))
+		scan_stream_reply(request, stream);
+	else
+		scan_stream_free(stream);
 }
 
 void api_scan(struct request *request)
 {
-	struct kv_error err = { .status = KV_OK };
-	struct scan scan = { .count = 0 };
-	kv_status status;
-
-	if (parse(request, &scan)) {
-		status = run(&scan, request->service->store, &err);
-		if (status == KV_OK)
-			reply_buf(request, 200, "application/json", &scan.page);
-		else
-			reply_store_error(request, status, &err);
-	}
-	buf_free(&scan.storage);
-	buf_free(&scan.page);
-	buf_free(&scan.next);
+	if (head_accepts_ndjson(&request->head))
+		scan_lines(request);
+	else
+		scan_page(request);
 }

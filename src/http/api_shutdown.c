@@ -17,7 +17,8 @@ void api_shutdown(struct request *request)
 
 	if (!request_query(request, NULL, 0))
 		return;
-	if (guard_shutdown(&service->rules, request->connection.peer, &request->head, &request->problem))
+	if (guard_shutdown(&service->rules, request->connection.peer, request->access,
+			&request->head, &request->problem))
 		request_wait_for_end(request, answer);
 	else
 		reply_problem(request, &request->problem);

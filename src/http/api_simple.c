@@ -4,6 +4,8 @@
 #include "http/api.h"
 
 #include "http/reply.h"
+#include "http/value_body.h"
+#include "http/value_reply.h"
 #include "http/write.h"
 
 /* The parameter "key": false has answered. */
@@ -24,22 +26,38 @@ static void answer_write(struct request *request, kv_status status)
 		reply_store_error(request, status, NULL);
 }
 
+bool api_simple_set_begin(struct request *request)
+{
+	struct urlkey_param params[] = { { .name = "key" }, { .name = "value" }, WRITE_PARAMS };
+	struct write_plan *plan = &request->plan;
+
+	*plan = (struct write_plan){ .has_value = false };
+	if (!request_query(request, params, 2 + WRITE_PARAM_COUNT) || !checked_key(request, &params[0]) ||
+		!write_options_read(request, params + 2, &plan->options))
+		return false;
+	plan->key = params[0].value;
+	plan->has_value = params[1].present;
+	plan->value = params[1].value;
+	if (plan->has_value && request->head.body_bytes > 0) {
+		reply_error(request, 400, "there is both a parameter 'value' and a body");
+		return false;
+	}
+	return true;
+}
+
 void api_simple_set(struct request *request)
 {
-	struct urlkey_param params[] = { { .name = "key" }, { .name = "value" } };
-	struct slice value;
+	const struct write_plan *plan = &request->plan;
+	bool has_body = value_body_is_large(request, 0) || request->body.len > 0;
 
-	if (!request_query(request, params, 2) || !checked_key(request, &params[0]))
-		return;
-	value = params[1].present ? params[1].value : buf_slice(&request->body);
-	if (params[1].present && request->body.len > 0)
+	if (plan->has_value && has_body)
 		reply_error(request, 400, "there is both a parameter 'value' and a body");
-	else if (!params[1].present && request->body.len == 0)
+	else if (!plan->has_value && !has_body)
 		reply_error(request, 400, "there is neither a parameter 'value' nor a body");
-	else if (value.len > request->body_max)
+	else if (plan->has_value && plan->value.len > request->body_max)
 		reply_error(request, 413, "the value is larger than max_value_size");
 	else
-		write_put(request, params[0].value, value, NULL, answer_write);
+		value_body_put(request, answer_write);
 }
 
 void api_simple_get(struct request *request)
@@ -53,10 +71,12 @@ void api_simple_get(struct request *request)
 		return;
 	err.status = KV_OK;
 	status = store_get(request->service->store, NULL, params[0].value, &value, &err);
-	if (status == KV_OK)
-		reply_value(request, &(struct reply_value){ .value = value.value });
-	else
+	if (status == KV_OK) {
+		request->expires_unix_ms = value.expires_unix_ms;
+		value_reply(request, &value, NULL);
+	} else {
 		reply_store_error(request, status, &err);
+	}
 }
 
 static void answer_delete(struct request *request, kv_status status)
@@ -66,9 +86,11 @@ static void answer_delete(struct request *request, kv_status status)
 
 void api_simple_delete(struct request *request)
 {
-	struct urlkey_param params[] = { { .name = "key" } };
+	struct urlkey_param params[] = { { .name = "key" }, WRITE_DURABILITY_PARAM };
 	static const struct store_condition exists = { .expect = STORE_EXPECT_EXISTS };
+	enum store_durability durability;
 
-	if (request_query(request, params, 1) && checked_key(request, &params[0]))
-		write_delete(request, params[0].value, &exists, answer_delete);
+	if (request_query(request, params, 2) && checked_key(request, &params[0]) &&
+		write_durability_read(request, &params[1], &durability))
+		write_delete(request, params[0].value, &exists, durability, answer_delete);
 }

@@ -26,7 +26,7 @@ size_t base64_encode(uint8_t *to, struct slice from, enum base64_form form)
 	return (size_t)(out - to);
 }
 
-static int digit_of(uint8_t c)
+static int digit_of(uint8_t c, enum base64_form form)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -34,10 +34,13 @@ static int digit_of(uint8_t c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
+	if (form == BASE64_STANDARD)
+		return c == '+' ? 62 : c == '/' ? 63 : -1;
 	return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
-bool base64_decode_url(uint8_t *to, struct slice from, size_t *ret_len)
+/* Without the padding. */
+static bool decode_digits(uint8_t *to, struct slice from, enum base64_form form, size_t *ret_len)
 {
 	uint32_t bits = 0;
 	unsigned have = 0; /* bits not yet written, below 8 */
@@ -46,7 +49,7 @@ bool base64_decode_url(uint8_t *to, struct slice from, size_t *ret_len)
 	if (from.len % 4 == 1)
 		return false;
 	for (size_t i = 0; i < from.len; i++) {
-		int digit = digit_of(from.data[i]);
+		int digit = digit_of(from.data[i], form);
 
 		if (digit < 0)
 			return false;
@@ -62,4 +65,17 @@ bool base64_decode_url(uint8_t *to, struct slice from, size_t *ret_len)
 		return false;
 	*ret_len = out;
 	return true;
+}
+
+bool base64_decode(uint8_t *to, struct slice from, enum base64_form form, size_t *ret_len)
+{
+	size_t digits = from.len;
+
+	if (form == BASE64_STANDARD) {
+		if (from.len % 4 != 0)
+			return false;
+		while (digits > 0 && from.len - digits < 2 && from.data[digits - 1] == '=')
+			digits--;
+	}
+	return decode_digits(to, slice_of(from.data, digits), form, ret_len);
 }

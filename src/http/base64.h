@@ -16,8 +16,18 @@ static inline size_t base64_encoded_size(size_t len)
 /* Writes no NUL; returns the number of bytes. */
 size_t base64_encode(uint8_t *to, struct slice from, enum base64_form form);
 
-/* The URL form; `to` has room for from.len / 4 * 3 + 2 bytes. False for anything that base64_encode() cannot have
- * written. */
-bool base64_decode_url(uint8_t *to, struct slice from, size_t *ret_len);
+/* Bytes that base64_decode() writes at most. */
+static inline size_t base64_decoded_size(size_t len)
+{
+	return len / 4 * 3 + 2;
+}
+
+/* False for anything that base64_encode() of this form cannot have written. */
+bool base64_decode(uint8_t *to, struct slice from, enum base64_form form, size_t *ret_len);
+
+static inline bool base64_decode_url(uint8_t *to, struct slice from, size_t *ret_len)
+{
+	return base64_decode(to, from, BASE64_URL, ret_len);
+}
 
 #endif

@@ -12,12 +12,13 @@
 
 #include "base/clock.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
 enum {
-	PHASE_BITS = 3,
+	PHASE_BITS = 4,
 	PHASE_MASK = (1 << PHASE_BITS) - 1,
 	ABANDONED_MS = 200, /* not earlier: most ends of streams are seen by the worker */
 };
@@ -38,7 +39,7 @@ static const char answer_408[] =
 
 static uint64_t now_ms(void)
 {
-	return clock_monotonic_us() / 1000;
+	return clock_monotonic_coarse_ms();
 }
 
 static uint64_t word_of(enum connection_phase phase)
@@ -118,6 +119,24 @@ bool connection_enter(struct connection *connection, enum connection_phase phase
 		atomic_compare_exchange_strong(&connection->state, &old, next_word(old, phase));
 }
 
+/* A new word comes before new bytes: between the two, the reaper sees more time than there is, never less. */
+bool connection_progress(struct connection *connection, uint64_t bytes)
+{
+	uint64_t word = atomic_load_explicit(&connection->state, memory_order_relaxed);
+	uint64_t so_far = atomic_load_explicit(&connection->bytes, memory_order_relaxed);
+	uint64_t now = now_ms();
+
+	if ((word & PHASE_MASK) == CONNECTION_REAPED)
+		return false;
+	if (now - (word >> PHASE_BITS) < so_far * 1000 / CONNECTION_RATE_MIN) {
+		if (!atomic_compare_exchange_strong(&connection->state, &word, now << PHASE_BITS | (word & PHASE_MASK)))
+			return false;
+		so_far = 0;
+	}
+	atomic_store_explicit(&connection->bytes, so_far + bytes, memory_order_release);
+	return true;
+}
+
 enum connection_phase connection_phase(const struct connection *connection)
 {
 	return (enum connection_phase)(atomic_load(&connection->state) & PHASE_MASK);
@@ -147,6 +166,10 @@ static bool is_abandoned(const struct connection *connection, enum connection_ph
 {
 	char byte;
 
+	struct pollfd end = { .fd = connection->fd, .events = POLLRDHUP };
+
+	if (phase == CONNECTION_WAITING) /* what it sent after its request does not matter */
+		return poll(&end, 1, 0) > 0;
 	if (age_ms < ABANDONED_MS || phase == CONNECTION_WORKING || phase == CONNECTION_STOPPING ||
 		phase == CONNECTION_SENDING || phase == CONNECTION_REAPED)
 		return false;
@@ -166,9 +189,11 @@ static void reap_if_late(struct connections *connections, struct connection *con
 		return;
 	if (!atomic_compare_exchange_strong(&connection->state, &word, word_of(CONNECTION_REAPED)))
 		return;
-	if (late && (phase == CONNECTION_NEW || phase == CONNECTION_HEADER || phase == CONNECTION_BODY))
+	if (late && !connection->tls && (phase == CONNECTION_NEW || phase == CONNECTION_HEADER || phase == CONNECTION_BODY))
 		(void)send(connection->fd, answer_408, sizeof answer_408 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(connection->fd, SHUT_RDWR);
+	if (phase == CONNECTION_WAITING && connections->limits.reaped)
+		connections->limits.reaped(connection);
 }
 
 void connections_reap(struct connections *connections)

@@ -21,6 +21,7 @@ enum connection_phase {
 	CONNECTION_WORKING, /* the server's turn */
 	CONNECTION_STOPPING, /* /shutdown, waiting for the end */
 	CONNECTION_SENDING,
+	CONNECTION_WAITING, /* in the middle of an answer that has nothing to send now; no deadline, but its end is looked for */
 	CONNECTION_IDLE,    /* an answer was sent, the next request may come */
 	CONNECTION_REAPED,  /* past its deadline: shut down, nothing of it may have an effect any more */
 };
@@ -30,9 +31,10 @@ enum { CONNECTION_RATE_MIN = 4096 }; /* bytes a second that bodies and answers m
 struct connection {
 	int fd;               /* constant; open while in the registry */
 	enum guard_peer peer; /* constant */
+	bool tls;             /* constant, set before it is added: nothing may be written to it in the clear */
 
 	atomic_uint_fast64_t state;       /* phase and since when; worker, reaper */
-	atomic_uint_fast64_t bytes;       /* of the body received or the answer to send; worker writes */
+	atomic_uint_fast64_t bytes;       /* of the body received or the answer to send, since `state`; worker writes */
 
 	struct connection *previous, *next; /* guarded by the registry's mutex */
 };
@@ -42,6 +44,8 @@ struct connections;
 struct connections_limits {
 	uint32_t header_timeout_ms;
 	uint32_t idle_timeout_ms;
+	/* A waiting connection was reaped: its worker must look at it. Called under the mutex, must not block. May be NULL. */
+	void (*reaped)(struct connection *connection);
 };
 
 struct connections *connections_new(const struct connections_limits *limits); /* NULL: no memory */
@@ -54,6 +58,9 @@ void connections_remove(struct connections *connections, struct connection *conn
 
 /* Its worker's thread. False: it was reaped, and must be closed without any effect. */
 bool connection_enter(struct connection *connection, enum connection_phase phase);
+/* So many more bytes have come, or will be sent, in the phase that it is in. What was faster than the floor on the rate is not
+ * credited to what follows. Its worker's thread; false as above. */
+bool connection_progress(struct connection *connection, uint64_t bytes);
 enum connection_phase connection_phase(const struct connection *connection);
 
 /* Shuts down what is past its deadline, answering 408 where a request may have begun, and what the client has left in

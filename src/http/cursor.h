@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where the next page of a range begins, as an opaque text (base64url):
- *   cursor = version(1 byte = 1) check(8 bytes) key        the key is the first one that was not delivered
+ *   cursor = version(1 byte = 2) check(8 bytes) flags(1 byte) snapshot(16 bytes) key
+ *   flags = 1: the key was not handed out yet, else everything up to it was | 2: the pages are those of `snapshot`, else of the one that the
+ *   request names
  * `check` is a checksum over all the rest and the range that the page was asked for: a cursor that was changed, or is used
  * with other parameters, is refused instead of silently leading elsewhere.
  */
@@ -12,14 +14,21 @@
 
 struct cursor_range {
 	struct slice prefix, start, end;
+	struct slice snapshot; /* the parameter; empty: none */
 	bool reverse;
 };
 
-/* Appends the text. */
-kv_status cursor_encode(struct slice key, const struct cursor_range *range, struct buf *to);
+struct cursor {
+	struct slice key;
+	bool included;
+	const uint8_t *snapshot; /* an id; NULL: none of its own */
+};
 
-/* KV_INVALID when it is no cursor of this range. The key lies in `storage`. */
+/* Appends the text. */
+kv_status cursor_encode(const struct cursor *cursor, const struct cursor_range *range, struct buf *to);
+
+/* KV_INVALID when it is no cursor of this range. Key and snapshot lie in `storage`. */
 kv_status cursor_decode(struct slice text, const struct cursor_range *range, struct buf *storage,
-	struct slice *ret_key);
+	struct cursor *ret);
 
 #endif

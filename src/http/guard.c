@@ -100,7 +100,8 @@ bool guard_host_allowed(const struct guard_rules *rules, struct slice host)
 		return false;
 	return is_name(name, "localhost") || is_loopback_address(name) ||
 		is_one_of(name, rules->allowed_hosts, rules->allowed_hosts_count) ||
-		is_one_of(name, rules->listen, rules->listen_count);
+		is_one_of(name, rules->listen, rules->listen_count) ||
+		is_one_of(name, rules->tls_listen, rules->tls_listen_count);
 }
 
 /* The page's own server: http(s)://Host. */
@@ -119,12 +120,25 @@ static bool is_own_origin(struct slice origin, struct slice host)
 	return false;
 }
 
-bool guard_request(const struct guard_rules *rules, enum guard_peer peer, const struct head *head,
-	struct problem *problem)
+static bool knows_host(const struct guard_rules *rules, struct guard_memory *memory, struct slice host)
+{
+	if (host.len > 0 && slice_equal(host, slice_of(memory->host, memory->len)))
+		return true;
+	if (!guard_host_allowed(rules, host))
+		return false;
+	if (host.len <= sizeof memory->host) {
+		memcpy(memory->host, host.data, host.len);
+		memory->len = (uint8_t)host.len;
+	}
+	return true;
+}
+
+bool guard_request(const struct guard_rules *rules, enum guard_peer peer, struct guard_memory *memory,
+	const struct head *head, struct problem *problem)
 {
 	struct slice host = head_has(head, HEAD_HOST) ? head->value[HEAD_HOST] : slice_of(NULL, 0);
 
-	if (peer != GUARD_PEER_UNIX && head_has(head, HEAD_HOST) && !guard_host_allowed(rules, host))
+	if (peer != GUARD_PEER_UNIX && head_has(head, HEAD_HOST) && !knows_host(rules, memory, host))
 		return problem_set(problem, 403, "this host name is not allowed here (see allowed_hosts)");
 	if (head_has(head, HEAD_ORIGIN) && !is_own_origin(head->value[HEAD_ORIGIN], host))
 		return problem_set(problem, 403, "requests of pages from elsewhere are not allowed");
@@ -145,14 +159,15 @@ static bool is_browser(const struct head *head)
 		slice_starts_with(head->value[HEAD_USER_AGENT], slice_of_string("Mozilla/"));
 }
 
-bool guard_shutdown(const struct guard_rules *rules, enum guard_peer peer, const struct head *head,
-	struct problem *problem)
+bool guard_shutdown(const struct guard_rules *rules, enum guard_peer peer, const struct access *access,
+	const struct head *head, struct problem *problem)
 {
-	if (!rules->shutdown_allowed)
+	if (rules->shutdown == GUARD_SHUTDOWN_OFF)
 		return problem_set(problem, 403, "shutdown over HTTP is switched off (option 'shutdown')");
-	if (peer == GUARD_PEER_REMOTE)
-		return problem_set(problem, 403, "shutdown is for this machine only");
 	if (is_browser(head))
 		return problem_set(problem, 403, "shutdown is not for browsers");
+	/* without tokens every client of a loopback address is an admin; that is not meant by "token" */
+	if (rules->shutdown == GUARD_SHUTDOWN_TOKEN && !access->by_token && peer != GUARD_PEER_UNIX)
+		return problem_set(problem, 401, "shutdown needs a token with the role 'admin' (option 'shutdown')");
 	return true;
 }

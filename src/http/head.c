@@ -18,6 +18,7 @@ static const struct {
 	[HEAD_HOST] = { NAME("host"), true },
 	[HEAD_ORIGIN] = { NAME("origin"), true },
 	[HEAD_CONTENT_LENGTH] = { NAME("content-length"), true },
+	[HEAD_CONTENT_TYPE] = { NAME("content-type"), true },
 	[HEAD_TRANSFER_ENCODING] = { NAME("transfer-encoding"), true },
 	[HEAD_AUTHORIZATION] = { NAME("authorization"), true },
 	[HEAD_EXPECT] = { NAME("expect"), true },
@@ -30,6 +31,22 @@ static const struct {
 	[HEAD_REFERER] = { NAME("referer"), false },
 	[HEAD_COOKIE] = { NAME("cookie"), false },
 	[HEAD_SEC_FETCH_SITE] = { NAME("sec-fetch-site"), true },
+	[HEAD_LAST_EVENT_ID] = { NAME("last-event-id"), true },
+};
+
+/* Which of them have a name of that length: most lines are none of them, or need one comparison. */
+#define BIT(field) (1u << (field))
+static const unsigned fields_of_length[] = {
+	[4] = BIT(HEAD_HOST),
+	[5] = BIT(HEAD_RANGE),
+	[6] = BIT(HEAD_ORIGIN) | BIT(HEAD_EXPECT) | BIT(HEAD_ACCEPT) | BIT(HEAD_COOKIE),
+	[7] = BIT(HEAD_REFERER),
+	[8] = BIT(HEAD_IF_RANGE) | BIT(HEAD_IF_MATCH),
+	[10] = BIT(HEAD_USER_AGENT),
+	[12] = BIT(HEAD_CONTENT_TYPE),
+	[13] = BIT(HEAD_AUTHORIZATION) | BIT(HEAD_IF_NONE_MATCH) | BIT(HEAD_LAST_EVENT_ID),
+	[14] = BIT(HEAD_CONTENT_LENGTH) | BIT(HEAD_SEC_FETCH_SITE),
+	[17] = BIT(HEAD_TRANSFER_ENCODING),
 };
 
 static const char sec_fetch[] = "sec-fetch-";
@@ -61,9 +78,12 @@ static bool is_token(struct slice name)
 
 static bool is_value(struct slice value)
 {
-	for (size_t i = 0; i < value.len; i++)
-		if ((value.data[i] < 0x20 && value.data[i] != '\t') || value.data[i] == 0x7f)
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t c = value.data[i];
+
+		if ((uint8_t)(c - 0x20) >= 0x7f - 0x20 && c < 0x80 && c != '\t')
 			return false;
+	}
 	return true;
 }
 
@@ -90,9 +110,14 @@ static bool equal_nocase(struct slice s, const char *text, size_t len)
 
 static int find_field(struct slice name)
 {
-	for (int i = 0; i < HEAD_SEC_FETCH_OTHER; i++)
+	unsigned left = name.len < sizeof fields_of_length / sizeof fields_of_length[0] ? fields_of_length[name.len] : 0;
+
+	for (; left != 0; left &= left - 1) {
+		int i = __builtin_ctz(left);
+
 		if (equal_nocase(name, fields[i].name, fields[i].len))
 			return i;
+	}
 	if (name.len > sizeof sec_fetch - 1 &&
 		strncasecmp((const char *)name.data, sec_fetch, sizeof sec_fetch - 1) == 0)
 		return HEAD_SEC_FETCH_OTHER;
@@ -165,7 +190,7 @@ bool head_check(struct head *head, bool http_1_0, struct problem *problem)
 {
 	if (head->malformed)
 		return problem_set_close(problem, 400, "a header line has bytes that are not allowed there");
-	for (int i = 0; i < HEAD_SEC_FETCH_OTHER; i++)
+	for (int i = 0; i < HEAD_SEC_FETCH_OTHER && head->repeated != 0; i++)
 		if (fields[i].once && (head->repeated >> i & 1) != 0)
 			return problem_set_close(problem, 400, "header '%s' is given twice", fields[i].name);
 	if (!check_host(head, http_1_0, problem) || !check_length(head, http_1_0, problem))
@@ -198,4 +223,16 @@ bool head_accepts_json(const struct head *head)
 {
 	return head_has(head, HEAD_ACCEPT) &&
 		head_list_has(head->value[HEAD_ACCEPT], "application/json");
+}
+
+bool head_sends_ndjson(const struct head *head)
+{
+	return head_has(head, HEAD_CONTENT_TYPE) &&
+		head_list_has(head->value[HEAD_CONTENT_TYPE], "application/x-ndjson");
+}
+
+bool head_accepts_ndjson(const struct head *head)
+{
+	return head_has(head, HEAD_ACCEPT) &&
+		head_list_has(head->value[HEAD_ACCEPT], "application/x-ndjson");
 }

@@ -15,6 +15,7 @@ enum head_field {
 	HEAD_HOST,
 	HEAD_ORIGIN,
 	HEAD_CONTENT_LENGTH,
+	HEAD_CONTENT_TYPE,
 	HEAD_TRANSFER_ENCODING,
 	HEAD_AUTHORIZATION,
 	HEAD_EXPECT,
@@ -27,6 +28,7 @@ enum head_field {
 	HEAD_REFERER,
 	HEAD_COOKIE,
 	HEAD_SEC_FETCH_SITE,
+	HEAD_LAST_EVENT_ID,
 	HEAD_SEC_FETCH_OTHER, /* any other Sec-Fetch-... */
 	HEAD_FIELD_COUNT
 };
@@ -56,6 +58,10 @@ bool head_check(struct head *head, bool http_1_0, struct problem *problem);
 
 /* Whether the client asks for JSON. */
 bool head_accepts_json(const struct head *head);
+/* Whether its body is lines of JSON. */
+bool head_sends_ndjson(const struct head *head);
+/* Whether it asks for lines of JSON. */
+bool head_accepts_ndjson(const struct head *head);
 
 /* Whether a comma-separated list has `word`, whatever the case. */
 bool head_list_has(struct slice list, const char *word);

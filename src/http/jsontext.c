@@ -99,3 +99,10 @@ kv_status jsontext_bytes(struct buf *to, const char *name, struct slice s)
 		return status;
 	return text ? jsontext_string(to, s) : append_base64(to, s);
 }
+
+kv_status jsontext_base64(struct buf *to, const char *name, struct slice s)
+{
+	kv_status status = buf_printf(to, "\"%s_b64\":", name);
+
+	return status == KV_OK ? append_base64(to, s) : status;
+}

@@ -17,4 +17,7 @@ kv_status jsontext_string(struct buf *to, struct slice s);
 /* A member of an object, with no comma: "NAME":"text" or "NAME_b64":"...". */
 kv_status jsontext_bytes(struct buf *to, const char *name, struct slice s);
 
+/* The same, always in base64: "NAME_b64":"...". */
+kv_status jsontext_base64(struct buf *to, const char *name, struct slice s);
+
 #endif

@@ -6,6 +6,9 @@
 #define _GNU_SOURCE
 #include "http/judge.h"
 
+#include "http/authorize.h"
+#include "http/rate.h"
+
 /*
  * libmicrohttpd 0.9 cuts the request line at spaces and passes C strings: a NUL inside, or more than one space, would
  * go unseen. The three parts lie one after the other in its buffer, so their addresses tell. Version 1 looks itself.
@@ -18,6 +21,35 @@ static bool line_is_whole(const struct request *request, const char *method, con
 		return true;
 	return target - (uintptr_t)method == strlen(method) + 1 &&
 		(uintptr_t)version - target == request->target.len + 1;
+}
+
+static bool judge_rate(struct request *request)
+{
+	struct rate *rate = request->service->rate;
+
+	if (!rate || request->connection.peer == GUARD_PEER_UNIX || rate_take(rate, request->client, request->begun_us))
+		return true;
+	return problem_set(&request->problem, 429, "too many requests from this address (option 'rate_limit')");
+}
+
+static bool is_shutdown(const struct request *request)
+{
+	return strcmp(request->route->path, "/shutdown") == 0;
+}
+
+/* What is free is answered also when there is too much to do: health, above all. And the end can be asked for. */
+static bool judge_load(struct request *request)
+{
+	struct service *service = request->service;
+	unsigned limit = service->options->request_limit;
+
+	if (limit == 0 || request->route->role == ACCESS_NONE || is_shutdown(request))
+		return true;
+	request->is_counted = atomic_fetch_add(&service->requests, 1) < limit;
+	if (request->is_counted)
+		return true;
+	atomic_fetch_sub(&service->requests, 1);
+	return problem_set(&request->problem, 503, "too many requests in work (option 'request_limit')");
 }
 
 static bool judge_method(struct request *request, const char *method)
@@ -55,23 +87,38 @@ static bool judge_target(struct request *request)
 	return request->route != NULL;
 }
 
+static uint64_t body_max(const struct request *request)
+{
+	const struct server_options *options = request->service->options;
+
+	switch (request->route->body) {
+	case ROUTE_BODY_VALUE:
+		return options->max_value_bytes;
+	case ROUTE_BODY_DOCUMENT:
+		return options->max_batch_bytes;
+	case ROUTE_BODY_STREAM:
+		return UINT64_MAX;
+	default:
+		return 64 * 1024;
+	}
+}
+
 static bool judge_body(struct request *request)
 {
-	request->body_max = request->route->body == ROUTE_BODY_VALUE ?
-		request->service->options->max_value_bytes : 64 * 1024;
+	request->body_max = body_max(request);
 	if (request->head.body_bytes <= request->body_max)
 		return true;
 	if (request->route->body == ROUTE_BODY_NONE)
 		return problem_set_close(&request->problem, 413, "this request takes no body");
 	return problem_set_close(&request->problem, 413,
-		"the body is larger than max_value_size, which is %llu bytes",
-		(unsigned long long)request->body_max);
+		"the body is larger than %s, which is %llu bytes",
+		route_body_option(request->route->body), (unsigned long long)request->body_max);
 }
 
 static bool judge_time(struct request *request)
 {
 	if (!atomic_load_explicit(&request->service->draining, memory_order_relaxed) ||
-		strcmp(request->route->path, "/shutdown") == 0)
+		is_shutdown(request))
 		return true;
 	return problem_set_close(&request->problem, 503, "kvstored is stopping");
 }
@@ -81,8 +128,9 @@ bool judge_request(struct request *request, const char *method, const char *vers
 	if (!line_is_whole(request, method, version))
 		return problem_set_close(&request->problem, 400, "malformed request line");
 	return head_check(&request->head, strcmp(version, "HTTP/1.0") == 0, &request->problem) &&
-		judge_method(request, method) &&
-		guard_request(&request->service->rules, request->connection.peer, &request->head,
+		judge_rate(request) && judge_method(request, method) &&
+		guard_request(&request->service->rules, request->connection.peer, &request->host, &request->head,
 			&request->problem) &&
-		judge_target(request) && judge_time(request) && judge_body(request);
+		judge_target(request) && authorize_request(request) && judge_time(request) && judge_load(request) &&
+		judge_body(request);
 }

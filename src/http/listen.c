@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static kv_status failed(struct kv_error *err, int errnum, const char *address, c
 }
 
 /* Makes it listen and adds it; takes over `fd` and `path`. */
-static kv_status take(struct listen_set *set, int fd, char *path, const char *address,
+static kv_status take(struct listen_set *set, int fd, char *path, bool tls, const char *address,
 	struct kv_error *err)
 {
 	if (listen(fd, BACKLOG) != 0) {
@@ -50,6 +51,7 @@ static kv_status take(struct listen_set *set, int fd, char *path, const char *ad
 	}
 	set->fds[set->count] = fd;
 	set->paths[set->count] = path;
+	set->tls[set->count] = tls;
 	set->count++;
 	return KV_OK;
 }
@@ -64,8 +66,14 @@ static uint16_t bound_port(int fd)
 	return ntohs(bound.any.sa_family == AF_INET ? bound.in.sin_port : bound.in6.sin6_port);
 }
 
+/* The port that all sockets of a kind have. */
+static uint16_t *port_of(struct listen_set *set, bool tls)
+{
+	return tls ? &set->tls_port : &set->port;
+}
+
 static kv_status add_tcp(struct listen_set *set, const char *name, const union address *address,
-	socklen_t len, struct kv_error *err)
+	socklen_t len, bool tls, struct kv_error *err)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
@@ -81,38 +89,38 @@ static kv_status add_tcp(struct listen_set *set, const char *name, const union a
 		close(fd);
 		return status;
 	}
-	if (set->port == 0)
-		set->port = bound_port(fd);
-	return take(set, fd, NULL, name, err);
+	if (*port_of(set, tls) == 0)
+		*port_of(set, tls) = bound_port(fd);
+	return take(set, fd, NULL, tls, name, err);
 }
 
-static kv_status add_ip(struct listen_set *set, const char *name, uint16_t port, struct kv_error *err)
+static kv_status add_ip(struct listen_set *set, const char *name, uint16_t port, bool tls, struct kv_error *err)
 {
 	union address address = { 0 };
-	uint16_t use = htons(set->port != 0 ? set->port : port);
+	uint16_t use = htons(*port_of(set, tls) != 0 ? *port_of(set, tls) : port);
 
 	if (inet_pton(AF_INET, name, &address.in.sin_addr) == 1) {
 		address.in.sin_family = AF_INET;
 		address.in.sin_port = use;
-		return add_tcp(set, name, &address, sizeof address.in, err);
+		return add_tcp(set, name, &address, sizeof address.in, tls, err);
 	}
 	memset(&address, 0, sizeof address);
 	if (inet_pton(AF_INET6, name, &address.in6.sin6_addr) != 1)
 		return kv_error_set(err, KV_INVALID, "'%s' is not an address to listen on", name);
 	address.in6.sin6_family = AF_INET6;
 	address.in6.sin6_port = use;
-	return add_tcp(set, name, &address, sizeof address.in6, err);
+	return add_tcp(set, name, &address, sizeof address.in6, tls, err);
 }
 
-static kv_status add_localhost(struct listen_set *set, uint16_t port, struct kv_error *err)
+static kv_status add_localhost(struct listen_set *set, uint16_t port, bool tls, struct kv_error *err)
 {
 	struct kv_error error6 = { 0 };
-	kv_status status = add_ip(set, "127.0.0.1", port, err);
+	kv_status status = add_ip(set, "127.0.0.1", port, tls, err);
 	kv_status status6;
 
 	if (status != KV_OK)
 		return status;
-	status6 = add_ip(set, "::1", port, &error6);
+	status6 = add_ip(set, "::1", port, tls, &error6);
 	if (status6 == KV_OK || error6.errnum == EADDRNOTAVAIL || error6.errnum == EAFNOSUPPORT)
 		return KV_OK; /* a machine without IPv6 */
 	if (err)
@@ -173,18 +181,59 @@ static kv_status add_unix(struct listen_set *set, const char *path, struct kv_er
 		free(copy);
 		return status;
 	}
-	return take(set, fd, copy, path, err);
+	return take(set, fd, copy, false, path, err);
 }
 
-kv_status listen_add(struct listen_set *set, const char *address, uint16_t port, struct kv_error *err)
+kv_status listen_add(struct listen_set *set, const char *address, uint16_t port, bool tls, struct kv_error *err)
 {
 	if (set->count > LISTEN_MAX - 2)
 		return kv_error_set(err, KV_INVALID, "too many addresses to listen on");
-	if (address[0] == '/')
+	if (address[0] == '/' && !tls)
 		return add_unix(set, address, err);
 	if (strcmp(address, "localhost") == 0)
-		return add_localhost(set, port, err);
-	return add_ip(set, address, port, err);
+		return add_localhost(set, port, tls, err);
+	return add_ip(set, address, port, tls, err);
+}
+
+static int option_of(int fd, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof value;
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+/* NULL, or what is wrong with it. */
+static const char *judge_socket(int fd, bool tls)
+{
+	int family = option_of(fd, SO_DOMAIN);
+
+	if (family < 0)
+		return "is not a socket";
+	if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
+		return "is neither of TCP nor a Unix socket";
+	if (option_of(fd, SO_TYPE) != SOCK_STREAM)
+		return "is not for streams";
+	if (option_of(fd, SO_ACCEPTCONN) != 1)
+		return "does not listen";
+	return tls && family == AF_UNIX ? "is a Unix socket, and those have no TLS" : NULL;
+}
+
+kv_status listen_adopt(struct listen_set *set, int fd, bool tls, struct kv_error *err)
+{
+	const char *wrong = set->count >= LISTEN_MAX ? "is one too many" : judge_socket(fd, tls);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (wrong || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+		return kv_error_set(err, KV_INVALID, "descriptor %d of the service manager %s", fd,
+			wrong ? wrong : "cannot be used");
+	if (option_of(fd, SO_DOMAIN) != AF_UNIX && *port_of(set, tls) == 0)
+		*port_of(set, tls) = bound_port(fd);
+	set->fds[set->count] = fd;
+	set->paths[set->count] = NULL;
+	set->tls[set->count] = tls;
+	set->count++;
+	return KV_OK;
 }
 
 void listen_close(struct listen_set *set, int remove_paths)

@@ -31,6 +31,7 @@ static const char *const names[METRICS_OP_COUNT] = {
 	[METRICS_SET] = "set",
 	[METRICS_DELETE] = "delete",
 	[METRICS_SCAN] = "scan",
+	[METRICS_CHANGES] = "changes",
 	[METRICS_ADMIN] = "admin",
 	[METRICS_OTHER] = "other",
 };

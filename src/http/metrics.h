@@ -13,6 +13,7 @@ enum metrics_op {
 	METRICS_SET,
 	METRICS_DELETE,
 	METRICS_SCAN,
+	METRICS_CHANGES, /* with what they wait */
 	METRICS_ADMIN, /* health, statistics, shutdown */
 	METRICS_OTHER, /* refused before an operation was known */
 	METRICS_OP_COUNT

@@ -6,14 +6,20 @@
 #define _GNU_SOURCE
 #include "http/reply.h"
 
+#include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "http/farewell.h"
 #include "http/jsontext.h"
+#include "http/lifetime.h"
+#include "http/tls.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 enum { COPY_MAX = 4096 }; /* values up to this are copied: cheaper than to keep them pinned */
 
@@ -76,17 +82,32 @@ static void queue(struct request *request, unsigned status, struct MHD_Response 
 		request->answer_failed = true;
 }
 
-/* The same, and gives the response up. */
+static void add_lifetime(struct MHD_Response **response, uint64_t expires_unix_ms)
+{
+	char date[LIFETIME_DATE_SIZE], left[DECIMAL_INT64_MAX_BYTES + 1];
+
+	snprintf(left, sizeof left, "%" PRIu64, lifetime_seconds_left(expires_unix_ms, clock_wall_ms()));
+	reply_add_header(response, "Expires", lifetime_date(expires_unix_ms, date));
+	reply_add_header(response, "X-Kv-TTL", left);
+}
+
+/* The same, with what request->expires_unix_ms says, and gives the response up. */
 static void queue_once(struct request *request, unsigned status, struct MHD_Response *response,
 	uint64_t bytes)
 {
+	if (request->expires_unix_ms != 0 && (status < 300 || status == 304))
+		add_lifetime(&response, request->expires_unix_ms);
 	queue(request, status, response, bytes);
 	if (response)
 		MHD_destroy_response(response);
 }
 
-/* Does nothing without a response, and takes it away when it cannot get the header. */
-static void add(struct MHD_Response **response, const char *name, const char *value)
+void reply_response(struct request *request, unsigned status, struct MHD_Response *response)
+{
+	queue_once(request, status, response, 0);
+}
+
+void reply_add_header(struct MHD_Response **response, const char *name, const char *value)
 {
 	if (!*response || MHD_add_response_header(*response, name, value) == MHD_YES)
 		return;
@@ -96,7 +117,10 @@ static void add(struct MHD_Response **response, const char *name, const char *va
 
 void reply_ok(struct request *request)
 {
-	queue(request, 200, request->service->replies->ok, sizeof ok_text);
+	if (request->expires_unix_ms != 0) /* each tells its own */
+		reply_text(request, 200, slice_of_string(ok_text));
+	else
+		queue(request, 200, request->service->replies->ok, sizeof ok_text);
 }
 
 static struct MHD_Response *copied(struct slice text, const char *content_type)
@@ -104,27 +128,132 @@ static struct MHD_Response *copied(struct slice text, const char *content_type)
 	struct MHD_Response *response = MHD_create_response_from_buffer(text.len,
 		(void *)(uintptr_t)text.data, MHD_RESPMEM_MUST_COPY);
 
-	add(&response, "Content-Type", content_type);
+	reply_add_header(&response, "Content-Type", content_type);
 	return response;
+}
+
+static void send_parts(int fd, struct slice head, struct slice body)
+{
+	struct iovec parts[] = {
+		{ .iov_base = (void *)(uintptr_t)head.data, .iov_len = head.len },
+		{ .iov_base = (void *)(uintptr_t)body.data, .iov_len = body.len },
+	};
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	(void)sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); /* short: it fits */
+}
+
+/* What a status must be told with; NULL: nothing. */
+static const struct reply_header *header_of_status(unsigned status)
+{
+	static const struct reply_header challenge = { "WWW-Authenticate", "Bearer realm=\"kvstored\"" };
+	static const struct reply_header later = { "Retry-After", "1" }; /* a bucket has one request more within a second */
+
+	if (status == 401)
+		return &challenge;
+	return status == 503 || status == 429 ? &later : NULL;
+}
+
+static void add_header_of_status(struct MHD_Response **response, unsigned status)
+{
+	const struct reply_header *header = header_of_status(status);
+
+	if (header)
+		reply_add_header(response, header->name, header->value);
+}
+
+/* In the middle of a body, where libmicrohttpd takes no answer. */
+static void send_raw(struct request *request, unsigned status, const char *content_type, struct slice body)
+{
+	const struct reply_header *header = header_of_status(status);
+	char head[512];
+	int len = snprintf(head, sizeof head,
+		"HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n%s%s%s%sContent-Length: %zu\r\n\r\n",
+		status, MHD_get_reason_phrase_for(status), content_type, header ? header->name : "",
+		header ? ": " : "", header ? header->value : "", header ? "\r\n" : "", body.len);
+
+	request->step = REQUEST_ANSWERED;
+	request->status = status;
+	if (request->connection.tls)
+		(void)(tls_send(request->mhd, slice_of(head, (size_t)len)) && tls_send(request->mhd, body));
+	else
+		send_parts(request->connection.fd, slice_of(head, (size_t)len), body);
+	farewell_add_copy(request->service->farewell, request->connection.fd);
 }
 
 void reply_text(struct request *request, unsigned status, struct slice text)
 {
+	if (request->place == REQUEST_IN_BODY) {
+		send_raw(request, status, type_text, text);
+		return;
+	}
 	queue_once(request, status, copied(text, type_text), text.len);
 }
 
-void reply_buf(struct request *request, unsigned status, const char *content_type, struct buf *body)
+void reply_constant(struct request *request, struct slice body, const struct reply_header *headers)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(body.len,
+		(void *)(uintptr_t)body.data, MHD_RESPMEM_PERSISTENT);
+
+	for (; headers->name; headers++)
+		reply_add_header(&response, headers->name, headers->value);
+	queue_once(request, 200, response, body.len);
+}
+
+void reply_redirect(struct request *request, const char *path)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+
+	reply_add_header(&response, "Location", path);
+	queue_once(request, 308, response, 0);
+}
+
+/* The bytes of `body` go over to the response; it is empty afterwards. */
+static struct MHD_Response *of_buf(const char *content_type, struct buf *body)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(body->len, body->data,
 		MHD_RESPMEM_MUST_FREE);
-	uint64_t bytes = body->len;
 
 	if (response)
 		*body = (struct buf){ 0 };
 	else
 		buf_free(body);
-	add(&response, "Content-Type", content_type);
+	reply_add_header(&response, "Content-Type", content_type);
+	return response;
+}
+
+void reply_buf(struct request *request, unsigned status, const char *content_type, struct buf *body)
+{
+	uint64_t bytes = body->len;
+	struct MHD_Response *response;
+
+	if (request->place == REQUEST_IN_BODY) {
+		send_raw(request, status, content_type, buf_slice(body));
+		buf_free(body);
+		return;
+	}
+	response = of_buf(content_type, body);
+	add_header_of_status(&response, status);
 	queue_once(request, status, response, bytes);
+}
+
+void reply_buf_etag(struct request *request, unsigned status, const char *content_type, struct buf *body,
+	const char *etag)
+{
+	uint64_t bytes = body->len;
+	struct MHD_Response *response = of_buf(content_type, body);
+
+	reply_add_header(&response, "ETag", etag);
+	queue_once(request, status, response, bytes);
+}
+
+void reply_created(struct request *request, const char *location, struct buf *body)
+{
+	uint64_t bytes = body->len;
+	struct MHD_Response *response = of_buf(type_json, body);
+
+	reply_add_header(&response, "Location", location);
+	queue_once(request, 201, response, bytes);
 }
 
 static void release(void *arg)
@@ -156,7 +285,23 @@ static struct MHD_Response *of_pinned(struct pinned *value, struct slice part)
 	return response;
 }
 
-void reply_value(struct request *request, const struct reply_value *answer)
+/* Nothing in its header is about this value only. */
+static bool is_plain(const struct request *request, const struct reply_value *answer)
+{
+	return !answer->etag && !answer->ranges && !answer->is_part && request->expires_unix_ms == 0 &&
+		answer->value.bytes.len <= COPY_MAX;
+}
+
+static void reply_plain(struct request *request, struct pinned value)
+{
+	uint64_t bytes = value.bytes.len;
+	struct MHD_Response *response = kept_response(&request->value, value.bytes, type_value);
+
+	pinned_release(&value);
+	queue(request, 200, response, bytes);
+}
+
+static void reply_with_headers(struct request *request, const struct reply_value *answer)
 {
 	struct pinned value = answer->value;
 	uint64_t size = value.bytes.len;
@@ -165,17 +310,25 @@ void reply_value(struct request *request, const struct reply_value *answer)
 	struct MHD_Response *response = of_pinned(&value, part);
 	char range[96];
 
-	add(&response, "Content-Type", type_value);
+	reply_add_header(&response, "Content-Type", type_value);
 	if (answer->etag)
-		add(&response, "ETag", answer->etag);
+		reply_add_header(&response, "ETag", answer->etag);
 	if (answer->ranges)
-		add(&response, "Accept-Ranges", "bytes");
+		reply_add_header(&response, "Accept-Ranges", "bytes");
 	if (answer->is_part) {
 		snprintf(range, sizeof range, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, answer->first,
 			answer->first + answer->len - 1, size);
-		add(&response, "Content-Range", range);
+		reply_add_header(&response, "Content-Range", range);
 	}
 	queue_once(request, answer->is_part ? 206 : 200, response, part.len);
+}
+
+void reply_value(struct request *request, const struct reply_value *answer)
+{
+	if (is_plain(request, answer))
+		reply_plain(request, answer->value);
+	else
+		reply_with_headers(request, answer);
 }
 
 void reply_empty(struct request *request, unsigned status, const char *etag)
@@ -183,7 +336,7 @@ void reply_empty(struct request *request, unsigned status, const char *etag)
 	struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 
 	if (etag)
-		add(&response, "ETag", etag);
+		reply_add_header(&response, "ETag", etag);
 	queue_once(request, status, response, 0);
 }
 
@@ -194,7 +347,7 @@ void reply_bad_range(struct request *request, uint64_t size)
 	char text[40];
 
 	snprintf(text, sizeof text, "bytes */%" PRIu64, size);
-	add(&response, "Content-Range", text);
+	reply_add_header(&response, "Content-Range", text);
 	queue_once(request, 416, response, 0);
 }
 
@@ -204,10 +357,11 @@ const char *reply_error_code(unsigned status)
 		unsigned status;
 		const char *code;
 	} codes[] = {
-		{ 400, "bad_request" }, { 403, "forbidden" }, { 404, "not_found" },
-		{ 405, "method_not_allowed" }, { 408, "timeout" }, { 411, "length_required" },
+		{ 400, "bad_request" }, { 401, "unauthorized" }, { 403, "forbidden" }, { 404, "not_found" },
+		{ 405, "method_not_allowed" }, { 408, "timeout" }, { 409, "conflict" }, { 410, "gone" }, { 411, "length_required" },
 		{ 412, "condition_failed" }, { 413, "too_large" }, { 414, "key_too_long" },
-		{ 416, "bad_range" }, { 417, "expectation_failed" }, { 500, "internal" },
+		{ 416, "bad_range" }, { 417, "expectation_failed" }, { 422, "out_of_range" },
+		{ 429, "too_many_requests" }, { 500, "internal" },
 		{ 501, "not_implemented" }, { 503, "unavailable" }, { 507, "disk_full" },
 	};
 
@@ -217,42 +371,49 @@ const char *reply_error_code(unsigned status)
 	return "error";
 }
 
-static struct MHD_Response *problem_response(bool json, unsigned status, const char *text, size_t *ret_len)
+/* Empty without memory: the status says most of it. */
+static void problem_body(bool json, unsigned status, const char *text, struct buf *ret)
 {
-	struct MHD_Response *response = NULL;
-	struct buf body = { 0 };
 	kv_status made;
 
 	if (json) {
-		made = buf_printf(&body, "{\"error\":\"%s\",", reply_error_code(status));
+		made = buf_printf(ret, "{\"error\":\"%s\",", reply_error_code(status));
 		if (made == KV_OK)
-			made = jsontext_bytes(&body, "message", slice_of_string(text));
+			made = jsontext_bytes(ret, "message", slice_of_string(text));
 		if (made == KV_OK)
-			made = buf_append(&body, "}\n", 2);
+			made = buf_append(ret, "}\n", 2);
 	} else {
-		made = buf_printf(&body, "%s\n", text);
+		made = buf_printf(ret, "%s\n", text);
 	}
-	if (made == KV_OK)
-		response = copied(buf_slice(&body), json ? type_json : type_text);
-	*ret_len = body.len;
-	buf_free(&body);
-	return response;
+	if (made != KV_OK)
+		buf_free(ret);
+}
+
+static void queue_problem(struct request *request, const struct problem *problem, struct slice body,
+	const char *content_type)
+{
+	char allow[ROUTE_ALLOW_MAX];
+	struct MHD_Response *response = body.len > 0 ? copied(body, content_type) : NULL;
+
+	if (problem->allow != 0)
+		reply_add_header(&response, "Allow", route_allow_text(problem->allow, allow, sizeof allow));
+	add_header_of_status(&response, problem->status);
+	if (problem->close || request->place == REQUEST_AT_HEAD)
+		reply_add_header(&response, "Connection", "close");
+	queue_once(request, problem->status, response, body.len);
 }
 
 void reply_problem(struct request *request, const struct problem *problem)
 {
-	char allow[ROUTE_ALLOW_MAX];
-	size_t len;
-	struct MHD_Response *response = problem_response(head_accepts_json(&request->head),
-		problem->status, problem->text, &len);
+	bool json = head_accepts_json(&request->head);
+	struct buf body = { 0 };
 
-	if (problem->allow != 0)
-		add(&response, "Allow", route_allow_text(problem->allow, allow, sizeof allow));
-	if (problem->status == 503)
-		add(&response, "Retry-After", "1");
-	if (problem->close)
-		add(&response, "Connection", "close");
-	queue_once(request, problem->status, response, len);
+	problem_body(json, problem->status, problem->text, &body);
+	if (request->place == REQUEST_IN_BODY)
+		send_raw(request, problem->status, json ? type_json : type_text, buf_slice(&body));
+	else
+		queue_problem(request, problem, buf_slice(&body), json ? type_json : type_text);
+	buf_free(&body);
 }
 
 void reply_error(struct request *request, unsigned status, const char *format, ...)
@@ -281,14 +442,24 @@ static const struct {
 	[KV_CORRUPT] = { 500, true, "damaged data" },
 	[KV_UNSUPPORTED] = { 501, false, "not supported" },
 	[KV_UNCERTAIN] = { 500, true, "the write failed; its outcome is known after the next start" },
+	[KV_NOT_NUMBER] = { 409, false, "the value is not a decimal number of 64 bits" },
+	[KV_OVERFLOW] = { 422, false, "the sum does not fit into 64 bits" },
+	[KV_GONE] = { 410, false, "no longer kept" },
 };
+
+unsigned reply_store_status(kv_status status)
+{
+	bool known = (unsigned)status < KV_STATUS_COUNT && store_statuses[status].http != 0;
+
+	return store_statuses[known ? status : KV_IO].http;
+}
 
 void reply_store_error(struct request *request, kv_status status, const struct kv_error *err)
 {
 	char line[KV_ERROR_FILE_MAX + KV_ERROR_TEXT_MAX];
 	const char *text;
 
-	if (status == KV_NOT_FOUND && !head_accepts_json(&request->head)) {
+	if (status == KV_NOT_FOUND && request->place == REQUEST_AT_END && !head_accepts_json(&request->head)) {
 		queue(request, 404, request->service->replies->no_key, sizeof no_key_text);
 		return;
 	}
@@ -300,18 +471,4 @@ void reply_store_error(struct request *request, kv_status status, const struct k
 	if (store_statuses[status].log)
 		log_error("%s %s: %s", request->route->path, metrics_op_name(request->route->op), text);
 	reply_error(request, store_statuses[status].http, "%s", text);
-}
-
-void reply_raw(struct request *request, unsigned status, const char *text)
-{
-	char answer[512];
-	int len = snprintf(answer, sizeof answer,
-		"HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n%sContent-Length: %zu\r\n\r\n%s\n",
-		status, MHD_get_reason_phrase_for(status), type_text,
-		status == 503 ? "Retry-After: 1\r\n" : "", strlen(text) + 1, text);
-
-	request->step = REQUEST_ANSWERED;
-	request->status = status;
-	(void)send(request->connection.fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	farewell_add_copy(request->service->farewell, request->connection.fd);
 }

@@ -2,30 +2,25 @@
 /*
  * The state machine of request.h. libmicrohttpd closes the connection when an answer is queued in the first call of the
  * handler, so only refusals that end the connection anyway are answered there; all others wait for the last call.
- *
- * Handing over to the store and back: `custody` says who has the batch. The store's callback may come at any time, even
- * before store_submit() returns; it leaves the result and wakes the worker, whose next calls of the handler find it. When
- * the connection is lost first, the callback inherits the request and frees it.
  */
 #define _GNU_SOURCE
 #include "http/request.h"
 
 #include "base/clock.h"
+#include "http/authorize.h"
 #include "http/farewell.h"
 #include "http/judge.h"
 #include "http/reply.h"
+#include "http/request_body.h"
+#include "http/request_wait.h"
 #include "http/worker.h"
 
 #include <stdlib.h>
 
-enum {
-	BODY_KEEP = 64 * 1024,     /* memory for bodies above this is given back after the request */
-	BODY_DROP_MAX = 64 * 1024, /* bytes of a body nobody asked for that are read before we give up */
-	BODY_RESERVE_MAX = 1024 * 1024, /* reserved on the word of a Content-Length */
-};
+enum { BODY_KEEP = 64 * 1024 }; /* memory for bodies above this is given back after the request */
 
 struct request *request_new(struct service *service, struct worker *worker, int fd,
-	enum guard_peer peer)
+	enum guard_peer peer, bool tls)
 {
 	struct request *request = calloc(1, sizeof *request);
 
@@ -34,15 +29,28 @@ struct request *request_new(struct service *service, struct worker *worker, int 
 	request->service = service;
 	request->worker = worker;
 	atomic_init(&request->custody, CUSTODY_OURS);
+	request->peer_access = authorize_peer(service, peer, fd);
+	request->access = &request->peer_access;
+	request->connection.tls = tls;
 	connections_add(service->connections, &request->connection, fd, peer);
 	return request;
 }
 
-static void destroy(struct request *request)
+static void free_own(struct request *request)
 {
+	if (request->own)
+		request->own_free(request->own);
+	request->own = NULL;
+}
+
+void request_destroy(struct request *request)
+{
+	free_own(request);
 	store_batch_free(request->batch);
 	buf_free(&request->target);
 	buf_free(&request->body);
+	token_memory_free(&request->token);
+	kept_free(&request->value);
 	free(request);
 }
 
@@ -51,9 +59,8 @@ struct request *request_free(struct request *request)
 	if (!request)
 		return NULL;
 	connections_remove(request->service->connections, &request->connection);
-	if (request->step != REQUEST_COMMITTING ||
-		atomic_exchange(&request->custody, CUSTODY_ORPHANED) == CUSTODY_DONE)
-		destroy(request);
+	if (request_leave(request))
+		request_destroy(request);
 	return NULL;
 }
 
@@ -63,10 +70,14 @@ void request_target(struct request *request, struct MHD_Connection *mhd, const c
 
 	request->mhd = mhd;
 	request->step = REQUEST_NEW;
+	request->place = REQUEST_AT_HEAD;
+	request->begun = false;
 	request->target_address = (uintptr_t)raw_target;
 	request->route = NULL;
 	request->problem.status = 0;
 	request->status = 0;
+	request->expires_unix_ms = 0;
+	request->job.has_place = false;
 	request->answer_failed = false;
 	request->body_dropped = 0;
 	request->begun_us = clock_monotonic_us();
@@ -106,130 +117,92 @@ static enum MHD_Result add_header(void *arg, enum MHD_ValueKind kind, const char
 
 	(void)kind;
 	request->head.malformed |= !is_one_line(name, value);
+	request->fields_end = value ? (uintptr_t)value + strlen(value) : 0;
 	head_add(&request->head, slice_of_string(name), slice_of_string(value ? value : ""));
 	return MHD_YES;
 }
 
-static bool expects_body(const struct request *request)
+/*
+ * libmicrohttpd 0.9 takes a line that begins with a colon for the empty line at the end of the header, and what follows for a body or
+ * the next request: that is how requests are smuggled past a proxy. Between the last value and the end of the header there
+ * are two ends of lines, four bytes at most, unless it was such a line.
+ */
+static bool ends_with_empty_line(const struct request *request, const char *method)
 {
-	return request->head.chunked || request->head.body_bytes > 0;
+	const union MHD_ConnectionInfo *info;
+	uintptr_t end;
+
+	if (MHD_VERSION >= MHD_STRICT_VERSION || request->fields_end == 0)
+		return true;
+	info = MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	end = (uintptr_t)method + (info ? info->header_size : 0);
+	return end - request->fields_end <= strlen("\r\n\r\n");
+}
+
+/* In the first call: the connection is closed, whoever still sends the body is told first. */
+static enum MHD_Result refused(struct request *request)
+{
+	farewell_add_copy(request->service->farewell, request->connection.fd);
+	return request->answer_failed ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result first_call(struct request *request, const char *method, const char *version)
 {
-	bool good;
+	bool has_body, good;
 
 	request->step = REQUEST_BODY;
+	request->fields_end = 0;
 	MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, add_header, request);
+	request->head.malformed |= !ends_with_empty_line(request, method);
 	good = request->problem.status == 0 && judge_request(request, method, version);
-	if (!connection_enter(&request->connection,
-			expects_body(request) ? CONNECTION_BODY : CONNECTION_WORKING))
+	has_body = request_expects_body(request);
+	if (!connection_enter(&request->connection, has_body ? CONNECTION_BODY : CONNECTION_WORKING))
 		return MHD_NO;
-	if (!good && (request->problem.close || expects_body(request))) {
+	if (!good && (request->problem.close || has_body)) {
 		request->problem.close = true;
 		reply_problem(request, &request->problem);
-		farewell_add_copy(request->service->farewell, request->connection.fd);
-		return request->answer_failed ? MHD_NO : MHD_YES;
+		return refused(request);
 	}
-	if (good && request->head.body_bytes > 0)
-		(void)buf_reserve(&request->body, request->head.body_bytes < BODY_RESERVE_MAX ?
-			(size_t)request->head.body_bytes : BODY_RESERVE_MAX); /* appending will tell */
-	return MHD_YES;
-}
-
-/* Drops what nobody asked for, as long as it is little. */
-static enum MHD_Result drop_body(struct request *request, size_t *size)
-{
-	request->body_dropped += *size;
-	*size = 0;
-	if (request->body_dropped <= BODY_DROP_MAX)
+	if (!good || !has_body)
 		return MHD_YES;
-	reply_raw(request, 413, "this request takes no body");
-	return MHD_NO;
-}
-
-static enum MHD_Result keep_body(struct request *request, const char *data, size_t *size)
-{
-	struct service *service = request->service;
-	uint64_t inflight = atomic_fetch_add(&service->inflight_bytes, *size) + *size;
-
-	request->counted_bytes += *size;
-	if (*size > request->body_max - request->body.len) {
-		reply_raw(request, 413, "the body is larger than max_value_size");
-		return MHD_NO;
-	}
-	if (inflight > service->options->inflight_bytes_max ||
-		buf_append(&request->body, data, *size) != KV_OK) {
-		reply_raw(request, 503, "too many bytes of request bodies in memory");
-		return MHD_NO;
-	}
-	*size = 0;
-	atomic_store_explicit(&request->connection.bytes, request->body.len, memory_order_relaxed);
-	return MHD_YES;
+	return request_body_begin(request) ? MHD_YES : refused(request);
 }
 
 /* The whole request is there. */
-static void run(struct request *request)
+static enum MHD_Result last_call(struct request *request)
 {
+	request->place = REQUEST_AT_END;
+	if (request_expects_body(request) && !connection_enter(&request->connection, CONNECTION_WORKING))
+		return MHD_NO;
 	if (request->problem.status != 0)
 		reply_problem(request, &request->problem);
-	else
+	else if (request->begun || !request->route->begin || request->route->begin(request))
 		request->route->handle(request);
-}
-
-/* The wait is over. */
-static void resume(struct request *request, kv_status status)
-{
-	worker_wait_ends(request->worker);
-	request->step = REQUEST_BODY;
-	request->go_on(request, status);
+	return MHD_YES;
 }
 
 /* Without an answer so far: what there is to do. */
 static enum MHD_Result proceed(struct request *request, const char *method, const char *version,
 	const char *data, size_t *size)
 {
-	switch (request->step) {
-	case REQUEST_NEW:
+	if (request->step == REQUEST_NEW)
 		return first_call(request, method, version);
-	case REQUEST_BODY:
-		if (*size > 0)
-			return request->problem.status != 0 || request->route->body == ROUTE_BODY_NONE ?
-				drop_body(request, size) : keep_body(request, data, size);
-		if (expects_body(request) &&
-			!connection_enter(&request->connection, CONNECTION_WORKING))
-			return MHD_NO;
-		run(request);
-		break;
-	case REQUEST_COMMITTING:
-		if (atomic_load(&request->custody) != CUSTODY_DONE)
-			return MHD_YES;
-		atomic_store_explicit(&request->custody, CUSTODY_OURS, memory_order_relaxed);
-		resume(request, request->result);
-		break;
-	case REQUEST_STOPPING:
-		if (!stopping_is_answered(request->service->stopping))
-			return MHD_YES;
-		resume(request, KV_OK);
-		break;
-	case REQUEST_ANSWERED:
-		break;
-	}
-	return MHD_YES;
-}
-
-static bool is_waiting(const struct request *request)
-{
-	return request->step == REQUEST_COMMITTING || request->step == REQUEST_STOPPING;
+	if (*size == 0)
+		request->place = REQUEST_AT_END;
+	if (request_is_waiting(request) && !request_wait_is_over(request))
+		return *size > 0 ? request_body_park(request) : MHD_YES;
+	if (request->step == REQUEST_BODY)
+		return *size > 0 ? request_body_take(request, data, size) : last_call(request);
+	return request->place == REQUEST_IN_BODY ? MHD_NO : MHD_YES; /* the body's rest is not wanted */
 }
 
 enum MHD_Result request_access(struct request *request, const char *method, const char *version,
 	const char *data, size_t *size)
 {
-	bool was_waiting = is_waiting(request);
+	bool was_waiting = request_is_waiting(request);
 	enum MHD_Result result = proceed(request, method, version, data, size);
 
-	if (!was_waiting || !is_waiting(request))
+	if (!was_waiting || !request_is_waiting(request))
 		worker_progress(request->worker);
 	return request->answer_failed ? MHD_NO : result;
 }
@@ -241,14 +214,18 @@ void request_completed(struct request *request)
 	if (request->status != 0)
 		metrics_record(service->metrics, request->route ? request->route->op : METRICS_OTHER,
 			request->status, clock_monotonic_us() - request->begun_us);
+	if (request->is_counted)
+		atomic_fetch_sub(&service->requests, 1);
+	request->is_counted = false;
 	if (request->counted_bytes > 0)
 		atomic_fetch_sub(&service->inflight_bytes, request->counted_bytes);
 	request->counted_bytes = 0;
 	if (request->body.capacity > BODY_KEEP)
 		buf_free(&request->body);
-	if (is_waiting(request))
+	if (request_is_waiting(request))
 		worker_wait_ends(request->worker); /* the connection was lost: request_free() comes next */
-	if (request->step != REQUEST_COMMITTING) {
+	if (request->step != REQUEST_WAITING) {
+		free_own(request);
 		request->batch = store_batch_free(request->batch);
 		request->step = REQUEST_NEW;
 	}
@@ -264,6 +241,10 @@ bool request_check_key(struct request *request, struct slice key)
 	}
 	if (key.len > STORE_KEY_MAX) {
 		reply_error(request, 414, "the key is longer than %d bytes", STORE_KEY_MAX);
+		return false;
+	}
+	if (!request_may_touch_key(request, key)) {
+		reply_error(request, 403, "this token is not for that key");
 		return false;
 	}
 	return true;
@@ -295,41 +276,23 @@ bool request_query(struct request *request, struct urlkey_param *params, size_t 
 	return false;
 }
 
-static void begin_wait(struct request *request, enum request_step step,
-	void (*go_on)(struct request *, kv_status))
+bool request_may_touch_key(const struct request *request, struct slice key)
 {
-	request->step = step;
-	request->go_on = go_on;
-	worker_wait_begins(request->worker);
+	return access_covers_key(request->access, key);
 }
 
-/* The store's threads, or ours within store_submit(). */
-static void committed(struct store_batch *batch, kv_status status, void *arg)
+bool request_may_touch_range(struct request *request, struct slice prefix, struct slice start,
+	struct slice end)
 {
-	struct request *request = arg;
-	struct service *service = request->service;
-	struct worker *worker = request->worker;
-
-	(void)batch; /* still in request->batch */
-	request->result = status;
-	if (atomic_exchange(&request->custody, CUSTODY_DONE) == CUSTODY_ORPHANED)
-		destroy(request);
-	/* from here on the request may be gone; server_stop() keeps the worker until `commits` is 0 */
-	worker_wake(worker);
-	atomic_fetch_sub(&service->commits, 1);
+	if (access_covers_range(request->access, prefix, start, end))
+		return true;
+	reply_error(request, 403, "this token is for the keys of its own prefix only");
+	return false;
 }
 
-void request_commit(struct request *request, void (*go_on)(struct request *, kv_status))
+bool request_may_touch_all(struct request *request)
 {
-	begin_wait(request, REQUEST_COMMITTING, go_on);
-	atomic_store(&request->custody, CUSTODY_STORE);
-	atomic_fetch_add(&request->service->commits, 1);
-	store_submit(request->service->store, request->batch, committed, request);
-}
+	struct slice none = slice_of(NULL, 0);
 
-void request_wait_for_end(struct request *request, void (*go_on)(struct request *, kv_status))
-{
-	begin_wait(request, REQUEST_STOPPING, go_on);
-	(void)connection_enter(&request->connection, CONNECTION_STOPPING); /* there is no deadline in work */
-	stopping_join(request->service->stopping);
+	return request_may_touch_range(request, none, none, none);
 }

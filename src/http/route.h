@@ -4,6 +4,7 @@
 #define KV_HTTP_ROUTE_H
 
 #include "base/slice.h"
+#include "http/access.h"
 #include "http/metrics.h"
 #include "http/problem.h"
 
@@ -27,6 +28,8 @@ struct request;
 enum route_body {
 	ROUTE_BODY_NONE,  /* a short one is read and dropped */
 	ROUTE_BODY_VALUE, /* up to max_value_bytes */
+	ROUTE_BODY_DOCUMENT, /* up to max_batch_bytes, in request->body */
+	ROUTE_BODY_STREAM, /* handed on as it comes */
 };
 
 struct route {
@@ -36,7 +39,21 @@ struct route {
 	enum route_body body;
 	/* The whole request is there: answers it, or starts what will. */
 	void (*handle)(struct request *request);
+	enum access_role role; /* that the client must have at least; ACCESS_NONE: anybody may */
+	/* Looks at the header, before handle() and before take(): refuses what can be refused without the body. Before the body is read when that
+	 * is large or its sender waits for a word (Expect), or it is handed on; otherwise at the end, where an answer leaves the connection open. NULL: there is
+	 * nothing to look at. False has answered. */
+	bool (*begin)(struct request *request);
+	/* Of ROUTE_BODY_STREAM: takes what it can of the *size bytes, and lowers *size to what is left. It leaves some, or starts taking none, only when
+	 * it has called request_commit() or request_job(); then it is not called before that has ended. False has answered. */
+	bool (*take)(struct request *request, const char *data, size_t *size);
 };
+
+/* The rows of the table in turn; NULL: after the last one. */
+const struct route *route_at(size_t i);
+
+/* The option that limits this kind of body; NULL: none does. */
+const char *route_body_option(enum route_body body);
 
 /* A method's name to its bit; 0: unknown. */
 unsigned route_method(const char *name);

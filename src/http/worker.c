@@ -9,13 +9,20 @@
  * the loop goes on while its last runs showed any progress, and otherwise sleeps until a socket has something or worker_wake() was
  * called. As progress inside the library is not always seen from here, that sleep has an end, which grows with each
  * sleep that was for nothing.
+ *
+ * The library is one or two daemons (front.h) in the same loop.
  */
 #define _GNU_SOURCE
 #include "http/worker.h"
 
+#include "base/clock.h"
+#include "http/front.h"
+#include "http/parking.h"
 #include "http/request.h"
+#include "http/tls.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,28 +30,29 @@
 #include <unistd.h>
 
 enum {
-	HEADER_BYTES_MAX = 32 * 1024, /* libmicrohttpd clears this much for every request: larger is slower */
 	RUNS_AFTER_PROGRESS = 2,      /* an answer is sent in a later run than it is queued in */
 	SLEEP_MIN_MS = 1,
 	SLEEP_MAX_MS = 64,
-	LIMIT_SLACK = 64,             /* the acceptor keeps the limit, not libmicrohttpd */
+	FRONTS_MAX = 2,               /* in the clear, over TLS */
 };
 
 struct newcomer {
 	int fd;
+	bool tls;
 	socklen_t address_len;
 	struct sockaddr_storage address;
 };
 
 struct worker {
 	struct service *service; /* constant */
-	struct MHD_Daemon *mhd;  /* worker thread while it runs, then main thread */
-	int mhd_fd;              /* constant; readable when a socket has something */
+	struct front fronts[FRONTS_MAX]; /* worker thread while it runs, then main thread; the second is for TLS */
+	unsigned front_count;    /* constant */
 	int wake_fd;             /* constant */
 	pthread_t thread;        /* constant */
 
 	atomic_bool woken;       /* wake_fd was written since the loop last looked */
 	atomic_bool ending;
+	struct parking parking;  /* its first fields are for any thread */
 
 	pthread_mutex_t mu;
 	struct newcomer *newcomers; /* guarded by mu */
@@ -55,95 +63,6 @@ struct worker {
 	unsigned runs_due; /* before the next sleep */
 	int sleep_ms;
 };
-
-/* ---- what libmicrohttpd calls ---- */
-
-static int descriptor_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-	return info ? (int)info->connect_fd : -1;
-}
-
-static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_context,
-	enum MHD_ConnectionNotificationCode code)
-{
-	struct worker *worker = arg;
-	const union MHD_ConnectionInfo *info;
-
-	worker_progress(worker);
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-		*socket_context = request_new(worker->service, worker, descriptor_of(mhd),
-			info ? guard_peer_of(info->client_addr) : GUARD_PEER_REMOTE);
-	} else {
-		*socket_context = request_free(*socket_context);
-		atomic_fetch_sub(&worker->service->open_connections, 1);
-	}
-}
-
-/* The value becomes the request context of the following calls. */
-static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct request *request = info ? info->socket_context : NULL;
-
-	worker_progress(arg);
-	if (request)
-		request_target(request, mhd, target ? target : "");
-	return request;
-}
-
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url,
-	const char *method, const char *version, const char *data, size_t *size, void **context)
-{
-	struct request *request = *context;
-
-	(void)arg;
-	(void)mhd;
-	(void)url;
-	return request ? request_access(request, method, version, data, size) : MHD_NO;
-}
-
-static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
-	enum MHD_RequestTerminationCode code)
-{
-	(void)mhd;
-	(void)code;
-	worker_progress(arg);
-	if (*context)
-		request_completed(*context);
-}
-
-/* The raw target is decoded by urlkey, once; nothing else of it is used. */
-static size_t leave_escaped(void *arg, struct MHD_Connection *mhd, char *text)
-{
-	(void)arg;
-	(void)mhd;
-	return strlen(text);
-}
-
-/* Version 1 can be told to be strict: it then refuses what 0.9 lets through and judge.c has to find. */
-#if MHD_VERSION >= 0x01000000
-#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-#else
-#define STRICTNESS
-#endif
-
-static struct MHD_Daemon *start_mhd(struct worker *worker)
-{
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, on_access, worker,
-		MHD_OPTION_CONNECTION_LIMIT, worker->service->options->connection_limit + LIMIT_SLACK,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES_MAX,
-		MHD_OPTION_URI_LOG_CALLBACK, on_target, worker,
-		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, worker,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, worker,
-		STRICTNESS
-		MHD_OPTION_END);
-}
 
 /* ---- the loop ---- */
 
@@ -158,42 +77,78 @@ static void add_newcomers(struct worker *worker)
 	worker->newcomers = NULL;
 	worker->newcomer_count = 0;
 	pthread_mutex_unlock(&worker->mu);
-	for (size_t i = 0; i < count; i++) /* it closes the descriptor when it fails */
-		if (MHD_add_connection(worker->mhd, newcomers[i].fd,
-				(struct sockaddr *)&newcomers[i].address, newcomers[i].address_len) != MHD_YES)
+	for (size_t i = 0; i < count; i++)
+		if (!front_add(&worker->fronts[newcomers[i].tls], newcomers[i].fd,
+				(struct sockaddr *)&newcomers[i].address, newcomers[i].address_len))
 			atomic_fetch_sub(&worker->service->open_connections, 1);
 	if (count > 0)
 		worker_progress(worker);
 	free(newcomers);
 }
 
+/* No later than the alarm; rounded up, not to be too early. */
+static int until_alarm(uint64_t alarm_us, int ms)
+{
+	uint64_t now_us = clock_monotonic_us();
+	uint64_t left_ms = alarm_us > now_us ? (alarm_us - now_us + 999) / 1000 : 0;
+
+	return ms < 0 || left_ms < (uint64_t)ms ? (int)(left_ms < INT_MAX ? left_ms : INT_MAX) : ms;
+}
+
+static bool fronts_want_run(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->front_count; i++)
+		if (front_wants_run(&worker->fronts[i]))
+			return true;
+	return false;
+}
+
+/* The library says "at once" for clients that stop in the middle of a TLS handshake, too, and the loop would spin. What goes on in a
+ * handshake begins with its socket, so its look without one may come later and later. But a transfer of a request may really want the
+ * next one: beside such, only a short sleep. */
+static int sleep_time_wanted(const struct worker *worker)
+{
+	unsigned greeting = 0, asking = 0;
+
+	for (unsigned i = 0; i < worker->front_count; i++) {
+		greeting += worker->fronts[i].greeting;
+		asking += worker->fronts[i].asking;
+	}
+	if (worker->waiting > 0 || (greeting > 0 && asking == worker->parking.count))
+		return worker->sleep_ms;
+	return greeting > 0 ? SLEEP_MIN_MS : 0;
+}
+
 /* Milliseconds that the loop may sleep; -1: until it is woken. */
 static int sleep_time(struct worker *worker)
 {
-	MHD_UNSIGNED_LONG_LONG timeout;
+	int ms = -1;
 
 	if (worker->runs_due > 0)
 		return 0;
-	if (MHD_get_timeout(worker->mhd, &timeout) != MHD_YES)
-		return -1;
-	return worker->waiting == 0 ? 0 : worker->sleep_ms;
+	if (fronts_want_run(worker))
+		ms = sleep_time_wanted(worker);
+	if (ms != 0 && worker->parking.next_alarm_us != 0)
+		ms = until_alarm(worker->parking.next_alarm_us, ms);
+	return ms;
 }
 
 static void sleep_until_needed(struct worker *worker)
 {
-	struct pollfd polls[] = {
-		{ .fd = worker->mhd_fd, .events = POLLIN },
+	struct pollfd polls[1 + FRONTS_MAX] = {
 		{ .fd = worker->wake_fd, .events = POLLIN },
+		{ .fd = worker->fronts[0].fd, .events = POLLIN },
+		{ .fd = worker->fronts[1].fd, .events = POLLIN },
 	};
 	int ms = sleep_time(worker);
 	uint64_t drained;
 
-	if (ms != 0 && poll(polls, 2, ms) == 0)
+	if (ms != 0 && poll(polls, 1 + worker->front_count, ms) == 0)
 		worker->sleep_ms = worker->sleep_ms < SLEEP_MAX_MS ? 2 * worker->sleep_ms : SLEEP_MAX_MS;
 	else
 		worker->sleep_ms = SLEEP_MIN_MS;
 	/* the mark may be seen before the write that follows it: then there is nothing to read yet, and later no mark */
-	if (polls[1].revents != 0 || atomic_load_explicit(&worker->woken, memory_order_relaxed)) {
+	if (polls[0].revents != 0 || atomic_load_explicit(&worker->woken, memory_order_relaxed)) {
 		(void)!read(worker->wake_fd, &drained, sizeof drained);
 		atomic_store(&worker->woken, false); /* what is told from here on wakes again */
 		add_newcomers(worker);
@@ -205,11 +160,15 @@ static void *run(void *arg)
 	struct worker *worker = arg;
 
 	pthread_setname_np(pthread_self(), "http-worker");
+	tls_serve_on_this_thread(worker->service->tls);
 	while (!atomic_load(&worker->ending)) {
 		sleep_until_needed(worker);
+		if (parking_turn(&worker->parking))
+			worker_progress(worker);
 		if (worker->runs_due > 0)
 			worker->runs_due--;
-		MHD_run(worker->mhd);
+		for (unsigned i = 0; i < worker->front_count; i++)
+			front_run(&worker->fronts[i]);
 	}
 	return NULL;
 }
@@ -237,9 +196,20 @@ void worker_wake(struct worker *worker)
 		(void)!write(worker->wake_fd, &one, sizeof one); /* cannot fail: the counter is far from its end */
 }
 
+void worker_wake_parked(struct worker *worker)
+{
+	parking_wake_all(&worker->parking);
+	worker_wake(worker);
+}
+
+struct parking *worker_parking(struct worker *worker)
+{
+	return &worker->parking;
+}
+
 /* ---- start and end ---- */
 
-bool worker_give(struct worker *worker, int fd, const struct sockaddr *address, socklen_t len)
+bool worker_give(struct worker *worker, int fd, bool tls, const struct sockaddr *address, socklen_t len)
 {
 	struct newcomer *grown;
 
@@ -250,6 +220,7 @@ bool worker_give(struct worker *worker, int fd, const struct sockaddr *address, 
 
 		worker->newcomers = grown;
 		newcomer->fd = fd;
+		newcomer->tls = tls;
 		newcomer->address_len = len;
 		memcpy(&newcomer->address, address, len);
 	}
@@ -264,8 +235,9 @@ static struct worker *discard(struct worker *worker)
 	for (size_t i = 0; i < worker->newcomer_count; i++)
 		close(worker->newcomers[i].fd);
 	free(worker->newcomers);
-	if (worker->mhd)
-		MHD_stop_daemon(worker->mhd);
+	parking_empty(&worker->parking);
+	for (unsigned i = 0; i < FRONTS_MAX; i++)
+		front_stop(&worker->fronts[i]);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->mu);
@@ -276,20 +248,15 @@ static struct worker *discard(struct worker *worker)
 /* 0 or an errno. */
 static int open_loop(struct worker *worker)
 {
-	const union MHD_DaemonInfo *info;
+	int errnum = 0;
 
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (worker->wake_fd < 0)
 		return errno;
-	errno = 0;
-	worker->mhd = start_mhd(worker);
-	if (!worker->mhd)
-		return errno ? errno : ENOMEM;
-	info = MHD_get_daemon_info(worker->mhd, MHD_DAEMON_INFO_EPOLL_FD);
-	if (!info)
-		return ENOSYS;
-	worker->mhd_fd = info->epoll_fd;
-	return 0;
+	worker->front_count = worker->service->tls ? 2 : 1;
+	for (unsigned i = 0; i < worker->front_count && errnum == 0; i++)
+		errnum = front_start(&worker->fronts[i], worker->service, worker, i == 1);
+	return errnum;
 }
 
 kv_status worker_start(struct service *service, struct worker **ret, struct kv_error *err)

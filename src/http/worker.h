@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread that serves connections, with a libmicrohttpd daemon and an event loop of its own. There is one for each
+ * A thread that serves connections, with an event loop and libmicrohttpd daemons of its own. There is one for each
  * processor; a connection stays with its worker.
  */
 #ifndef KV_HTTP_WORKER_H
@@ -11,16 +11,23 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+struct parking;
 struct service;
 struct worker;
 
 kv_status worker_start(struct service *service, struct worker **ret, struct kv_error *err);
 
 /* Hands over an accepted, non-blocking connection; false: no memory, it is the caller's still. Acceptor thread. */
-bool worker_give(struct worker *worker, int fd, const struct sockaddr *address, socklen_t len);
+bool worker_give(struct worker *worker, int fd, bool tls, const struct sockaddr *address, socklen_t len);
 
 /* Something that a request waits for has happened. Any thread; never blocks. */
 void worker_wake(struct worker *worker);
+
+/* All parked requests may go on. Any thread. */
+void worker_wake_parked(struct worker *worker);
+
+/* Where its requests wait. Any thread. */
+struct parking *worker_parking(struct worker *worker);
 
 /* The end, in three steps, each for all workers: asks the thread to end; waits for it; closes all connections and frees. A
  * commit may be under way until the third. worker_free(): NULL is allowed; returns NULL. Main thread. */

@@ -55,8 +55,11 @@ static kv_status lsm_open(const struct store_options *options, struct store **re
 		.open_tables_max = options->open_tables_max ? options->open_tables_max : OPEN_TABLES_MAX,
 		.flush_interval_s = options->tunables.flush_interval_s,
 		.compaction_threshold = options->tunables.compaction_threshold,
+		.scrub_interval_s = options->tunables.scrub_interval_s,
 		.compaction_threads = options->compaction_threads ? options->compaction_threads : 1,
 		.sync_commits = options->durability == STORE_DURABLE_COMMIT,
+		.change_log_bytes = options->change_log_bytes,
+		.committed = lsm_watches_notify,
 		.event = options->event,
 		.event_arg = options->event_arg,
 	};
@@ -69,8 +72,17 @@ static kv_status lsm_open(const struct store_options *options, struct store **re
 	engine_options.table.compression = compressions[options->compression];
 	engine_options.table.filter_bits_per_key = FILTER_BITS_PER_KEY;
 	store->base.backend = &store_backend_lsm;
+	store->keeps_changes = options->change_log_bytes > 0;
+	engine_options.committed_arg = &store->watches;
+	status = lsm_watches_init(&store->watches);
+	if (status != KV_OK) {
+		free(store);
+		return kv_error_set(err, status, "out of memory");
+	}
+	store->large_value_bytes = options->large_value_bytes;
 	status = engine_open(&engine_options, &store->engine, err);
 	if (status != KV_OK) {
+		lsm_watches_destroy(&store->watches);
 		free(store);
 		return status;
 	}
@@ -83,7 +95,7 @@ static kv_status lsm_retune(struct store *store, const struct store_tunables *tu
 {
 	(void)err;
 	engine_retune(lsm_engine(store), tunables->flush_interval_s,
-		tunables->compaction_threshold);
+		tunables->compaction_threshold, tunables->scrub_interval_s);
 	return KV_OK;
 }
 
@@ -110,6 +122,7 @@ static kv_status lsm_finish(struct store *store, struct store_finish_report *ret
 static void lsm_close(struct store *store)
 {
 	engine_close(lsm_engine(store));
+	lsm_watches_destroy(&((struct lsm_store *)store)->watches);
 	free(store);
 }
 
@@ -120,15 +133,32 @@ static const struct engine_snapshot *snapshot_of(const struct store_snapshot *sn
 	return snapshot ? ((const struct lsm_snapshot *)snapshot)->snapshot : NULL;
 }
 
+/* Not inlined: it costs the others registers. */
+static __attribute__((noinline)) kv_status give_large(const struct engine_value *value, struct store_value *ret,
+	struct kv_error *err)
+{
+	struct store_large *large = lsm_large_new(value->large, value->size);
+
+	if (!large)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory for a large value");
+	*ret = (struct store_value){ .version = value->version, .expires_unix_ms = value->expires_unix_ms,
+		.large = large, .size = value->size };
+	return KV_OK;
+}
+
 static kv_status lsm_get(struct store *store, const struct store_snapshot *snapshot,
 	struct slice key, struct store_value *ret, struct kv_error *err)
 {
 	struct engine_value value;
 	kv_status status = engine_get(lsm_engine(store), snapshot_of(snapshot), key, &value, err);
 
-	if (status == KV_OK)
-		*ret = (struct store_value){ value.value, value.version, value.expires_unix_ms };
-	return status;
+	if (status != KV_OK)
+		return status;
+	if (value.large)
+		return give_large(&value, ret, err);
+	*ret = (struct store_value){ .value = value.value, .version = value.version,
+		.expires_unix_ms = value.expires_unix_ms, .size = value.size };
+	return KV_OK;
 }
 
 static struct store_snapshot *lsm_snapshot_new(struct store *store)
@@ -154,6 +184,11 @@ static void lsm_snapshot_free(struct store_snapshot *base)
 	free(snapshot);
 }
 
+static uint64_t lsm_snapshot_version(const struct store_snapshot *base)
+{
+	return engine_snapshot_sequence(((const struct lsm_snapshot *)base)->snapshot);
+}
+
 static kv_status lsm_iter_open(struct store *store, const struct store_snapshot *snapshot,
 	struct store_iter **ret, struct kv_error *err)
 {
@@ -162,7 +197,7 @@ static kv_status lsm_iter_open(struct store *store, const struct store_snapshot 
 
 	if (!iter)
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory for an iterator");
-	iter->base.backend = &store_backend_lsm;
+	*iter = (struct lsm_iter){ .base.backend = &store_backend_lsm };
 	status = engine_iter_open(lsm_engine(store), snapshot_of(snapshot), &iter->iter, err);
 	if (status != KV_OK) {
 		free(iter);
@@ -186,51 +221,65 @@ static struct iter_live *walk_of(const struct store_iter *iter)
 	return ((const struct lsm_iter *)iter)->walk;
 }
 
+static inline void show(struct store_iter *iter, const struct entry *entry)
+{
+	iter->valid = entry != NULL;
+	if (!entry) {
+		iter->key = iter_live_position(walk_of(iter));
+		iter->value = slice_of(NULL, 0);
+		return;
+	}
+	iter->key = entry->key;
+	iter->value = entry->value;
+	iter->size = entry->value.len;
+	if (entry->kind == ENTRY_BLOB) {
+		iter->value = slice_of(NULL, 0);
+		iter->size = engine_iter_size(((const struct lsm_iter *)iter)->iter);
+	}
+}
+
 static void lsm_iter_seek_first(struct store_iter *iter)
 {
-	iter_live_seek_first(walk_of(iter));
+	show(iter, iter_live_seek_first(walk_of(iter)));
 }
 
 static void lsm_iter_seek_last(struct store_iter *iter)
 {
-	iter_live_seek_last(walk_of(iter));
+	show(iter, iter_live_seek_last(walk_of(iter)));
 }
 
 static void lsm_iter_seek(struct store_iter *iter, struct slice key)
 {
-	iter_live_seek(walk_of(iter), key);
+	show(iter, iter_live_seek(walk_of(iter), key));
 }
 
 static void lsm_iter_seek_before(struct store_iter *iter, struct slice key)
 {
-	iter_live_seek_before(walk_of(iter), key);
+	show(iter, iter_live_seek_before(walk_of(iter), key));
 }
 
 static void lsm_iter_next(struct store_iter *iter)
 {
-	iter_live_next(walk_of(iter));
+	show(iter, iter_live_next(walk_of(iter)));
 }
 
 static void lsm_iter_prev(struct store_iter *iter)
 {
-	iter_live_prev(walk_of(iter));
+	show(iter, iter_live_prev(walk_of(iter)));
 }
 
-static bool lsm_iter_valid(const struct store_iter *iter)
+static kv_status lsm_iter_large(const struct store_iter *iter, struct store_large **ret,
+	struct kv_error *err)
 {
-	return iter_live_valid(walk_of(iter));
-}
+	struct engine_large *large;
+	kv_status status = engine_iter_large(((const struct lsm_iter *)iter)->iter, &large, err);
 
-static struct slice lsm_iter_key(const struct store_iter *iter)
-{
-	struct iter_live *walk = walk_of(iter);
-
-	return iter_live_valid(walk) ? iter_live_entry(walk)->key : iter_live_position(walk);
-}
-
-static struct slice lsm_iter_value(const struct store_iter *iter)
-{
-	return iter_live_entry(walk_of(iter))->value;
+	if (status != KV_OK)
+		return status;
+	*ret = large ? lsm_large_new(large, iter->size) : NULL;
+	if (large && !*ret)
+		return kv_error_set(err, KV_NO_MEMORY, "out of memory for a large value");
+	return KV_OK;
 }
 
 static uint64_t lsm_iter_version(const struct store_iter *iter)
@@ -245,12 +294,23 @@ static uint64_t lsm_iter_expires_unix_ms(const struct store_iter *iter)
 
 static kv_status lsm_iter_status(const struct store_iter *iter, struct kv_error *err)
 {
-	return iter_live_status(walk_of(iter), err);
+	return engine_iter_status(((const struct lsm_iter *)iter)->iter, err);
 }
 
 static void lsm_iter_set_deadline(struct store_iter *iter, uint64_t deadline_us)
 {
 	iter_live_set_deadline(walk_of(iter), deadline_us);
+}
+
+static kv_status lsm_estimate_range(struct store *store, struct slice start, struct slice end,
+	struct store_estimate *ret, struct kv_error *err)
+{
+	struct engine_estimate estimate;
+	kv_status status = engine_estimate(lsm_engine(store), start, end, &estimate, err);
+
+	if (status == KV_OK)
+		*ret = (struct store_estimate){ .entries = estimate.entries, .bytes = estimate.bytes };
+	return status;
 }
 
 /* ---- looking after it ---- */
@@ -278,6 +338,7 @@ static void lsm_get_stats(struct store *store, struct store_stats *ret)
 		.memtable_bytes = from.memtable_bytes,
 		.memtable_entries = from.memtable_entries,
 		.frozen_memtables = from.frozen_memtables,
+		.range_deletes = from.range_deletes,
 		.table_memory_bytes = from.table_memory_bytes,
 		.cache_bytes = from.cache_bytes,
 		.cache_capacity_bytes = from.cache_capacity_bytes,
@@ -302,6 +363,19 @@ static void lsm_get_stats(struct store *store, struct store_stats *ret)
 		.iterators = from.iterators,
 		.last_version = from.last_sequence,
 		.stall_us = from.stall_us,
+		.change_log_bytes = from.change_log_bytes,
+		.oldest_change = from.oldest_change,
+		.large_values = from.blob_files,
+		.large_bytes = from.blob_bytes,
+		.large_bytes_written = from.large_bytes_written,
+		.scrub_tables = from.scrub_tables,
+		.scrub_large_values = from.scrub_large_values,
+		.scrub_bytes = from.scrub_bytes,
+		.scrub_files = from.scrub_files,
+		.scrub_due = from.scrub_due,
+		.damaged_tables = from.damaged_tables,
+		.damaged_large_values = from.damaged_large_values,
+		.damaged_basics = from.damaged_basics,
 	};
 	_Static_assert((int)MANIFEST_LEVELS <= (int)STORE_LEVELS_MAX, "every level has its figures");
 	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
@@ -334,6 +408,9 @@ static void lsm_get_capabilities(const struct store *store, struct store_capabil
 		.reverse_iteration = true,
 		.expiry = true,
 		.checkpoint = true,
+		.range_deletes = true,
+		.changes = ((const struct lsm_store *)store)->keeps_changes,
+		.large_values = true,
 		.key_bytes_max = ENTRY_KEY_MAX,
 		.value_bytes_max = ENTRY_VALUE_MAX,
 		.batch_bytes_max = BATCH_BYTES_MAX,
@@ -350,14 +427,28 @@ const struct store_backend store_backend_lsm = {
 	.batch_free = lsm_batch_free,
 	.batch_put = lsm_batch_put,
 	.batch_delete = lsm_batch_delete,
+	.batch_delete_range = lsm_batch_delete_range,
+	.batch_check = lsm_batch_check,
+	.batch_increment = lsm_batch_increment,
+	.batch_touch = lsm_batch_touch,
+	.batch_count = lsm_batch_count,
 	.batch_set_durability = lsm_batch_set_durability,
 	.batch_outcome = lsm_batch_outcome,
 	.batch_failed_index = lsm_batch_failed_index,
 	.submit = lsm_submit,
 	.write = lsm_write,
+	.large_value_bytes = lsm_large_value_bytes,
+	.upload_new = lsm_upload_new,
+	.upload_append = lsm_upload_append,
+	.upload_bytes = lsm_upload_bytes,
+	.upload_free = lsm_upload_free,
+	.batch_put_upload = lsm_batch_put_upload,
+	.large_read = lsm_large_read,
+	.large_free = lsm_large_free,
 	.get = lsm_get,
 	.snapshot_new = lsm_snapshot_new,
 	.snapshot_free = lsm_snapshot_free,
+	.snapshot_version = lsm_snapshot_version,
 	.iter_open = lsm_iter_open,
 	.iter_close = lsm_iter_close,
 	.iter_seek_first = lsm_iter_seek_first,
@@ -366,13 +457,18 @@ const struct store_backend store_backend_lsm = {
 	.iter_seek_before = lsm_iter_seek_before,
 	.iter_next = lsm_iter_next,
 	.iter_prev = lsm_iter_prev,
-	.iter_valid = lsm_iter_valid,
-	.iter_key = lsm_iter_key,
-	.iter_value = lsm_iter_value,
+	.iter_large = lsm_iter_large,
 	.iter_version = lsm_iter_version,
 	.iter_expires_unix_ms = lsm_iter_expires_unix_ms,
 	.iter_status = lsm_iter_status,
 	.iter_set_deadline = lsm_iter_set_deadline,
+	.estimate_range = lsm_estimate_range,
+	.changes_open = lsm_changes_open,
+	.changes_next = lsm_changes_next,
+	.changes_close = lsm_changes_close,
+	.changes_oldest = lsm_changes_oldest,
+	.watch_add = lsm_watch_add,
+	.watch_remove = lsm_watch_remove,
 	.get_state = lsm_get_state,
 	.get_stats = lsm_get_stats,
 	.flush = lsm_flush,

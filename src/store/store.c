@@ -19,9 +19,12 @@ static const char *const state_names[] = {
 void store_options_init(struct store_options *options)
 {
 	*options = (struct store_options){
-		.tunables = { .flush_interval_s = 60, .compaction_threshold = 4 },
+		.tunables = { .flush_interval_s = 60, .compaction_threshold = 4,
+			.scrub_interval_s = 7 * 24 * 3600 },
 		.memtable_bytes = UINT64_C(64) << 20,
 		.block_cache_bytes = UINT64_C(256) << 20,
+		.large_value_bytes = UINT64_C(64) << 10,
+		.change_log_bytes = UINT64_C(64) << 20,
 		.durability = STORE_DURABLE_COMMIT,
 		.compression = STORE_COMPRESSION_NONE,
 	};
@@ -42,6 +45,8 @@ kv_status store_options_check(const struct store_options *options, struct kv_err
 		return kv_error_set(err, KV_INVALID, "memtable_size must be at least 16K");
 	if (options->durability != STORE_DURABLE_COMMIT && options->durability != STORE_DURABLE_OS)
 		return kv_error_set(err, KV_INVALID, "durability must be commit or os");
+	if (options->large_value_bytes < 4096)
+		return kv_error_set(err, KV_INVALID, "blob_threshold must be at least 4K");
 	if (options->compaction_threads > 8)
 		return kv_error_set(err, KV_INVALID, "at most 8 compaction threads");
 	return check_tunables(&options->tunables, err);
@@ -105,6 +110,32 @@ kv_status store_batch_delete(struct store_batch *batch, struct slice key,
 	return batch->backend->batch_delete(batch, key, condition);
 }
 
+kv_status store_batch_delete_range(struct store_batch *batch, struct slice start, struct slice end)
+{
+	return batch->backend->batch_delete_range(batch, start, end);
+}
+
+kv_status store_batch_check(struct store_batch *batch, struct slice key,
+	const struct store_condition *condition)
+{
+	return batch->backend->batch_check(batch, key, condition);
+}
+
+kv_status store_batch_increment(struct store_batch *batch, struct slice key, int64_t by)
+{
+	return batch->backend->batch_increment(batch, key, by);
+}
+
+kv_status store_batch_touch(struct store_batch *batch, struct slice key, uint64_t expires_unix_ms)
+{
+	return batch->backend->batch_touch(batch, key, expires_unix_ms);
+}
+
+size_t store_batch_count(const struct store_batch *batch)
+{
+	return batch->backend->batch_count(batch);
+}
+
 void store_batch_set_durability(struct store_batch *batch, enum store_durability durability)
 {
 	batch->backend->batch_set_durability(batch, durability);
@@ -130,7 +161,66 @@ kv_status store_write(struct store *store, struct store_batch *batch)
 	return store->backend->write(store, batch);
 }
 
+/* ---- large values ---- */
+
+uint64_t store_large_value_bytes(const struct store *store)
+{
+	return store->backend->large_value_bytes(store);
+}
+
+kv_status store_upload_new(struct store *store, struct store_upload **ret, struct kv_error *err)
+{
+	return store->backend->upload_new(store, ret, err);
+}
+
+kv_status store_upload_append(struct store_upload *upload, struct slice bytes, struct kv_error *err)
+{
+	return upload->backend->upload_append(upload, bytes, err);
+}
+
+uint64_t store_upload_bytes(const struct store_upload *upload)
+{
+	return upload->backend->upload_bytes(upload);
+}
+
+struct store_upload *store_upload_free(struct store_upload *upload)
+{
+	if (upload)
+		upload->backend->upload_free(upload);
+	return NULL;
+}
+
+kv_status store_batch_put_upload(struct store_batch *batch, struct slice key, struct store_upload *upload,
+	uint64_t expires_unix_ms, const struct store_condition *condition)
+{
+	return batch->backend->batch_put_upload(batch, key, upload, expires_unix_ms, condition);
+}
+
+kv_status store_large_read(struct store_large *large, uint64_t offset, void *buf, size_t len,
+	struct kv_error *err)
+{
+	return large->backend->large_read(large, offset, buf, len, err);
+}
+
+uint64_t store_large_size(const struct store_large *large)
+{
+	return large->size;
+}
+
+struct store_large *store_large_free(struct store_large *large)
+{
+	if (large)
+		large->backend->large_free(large);
+	return NULL;
+}
+
 /* ---- reading ---- */
+
+void store_value_release(struct store_value *value)
+{
+	pinned_release(&value->value);
+	value->large = store_large_free(value->large);
+}
 
 kv_status store_get(struct store *store, const struct store_snapshot *snapshot, struct slice key,
 	struct store_value *ret, struct kv_error *err)
@@ -148,6 +238,11 @@ struct store_snapshot *store_snapshot_free(struct store_snapshot *snapshot)
 	if (snapshot)
 		snapshot->backend->snapshot_free(snapshot);
 	return NULL;
+}
+
+uint64_t store_snapshot_version(const struct store_snapshot *snapshot)
+{
+	return snapshot->backend->snapshot_version(snapshot);
 }
 
 kv_status store_iter_open(struct store *store, const struct store_snapshot *snapshot,
@@ -195,17 +290,27 @@ void store_iter_prev(struct store_iter *iter)
 
 bool store_iter_valid(const struct store_iter *iter)
 {
-	return iter->backend->iter_valid(iter);
+	return iter->valid;
 }
 
 struct slice store_iter_key(const struct store_iter *iter)
 {
-	return iter->backend->iter_key(iter);
+	return iter->key;
 }
 
 struct slice store_iter_value(const struct store_iter *iter)
 {
-	return iter->backend->iter_value(iter);
+	return iter->value;
+}
+
+uint64_t store_iter_size(const struct store_iter *iter)
+{
+	return iter->size;
+}
+
+kv_status store_iter_large(const struct store_iter *iter, struct store_large **ret, struct kv_error *err)
+{
+	return iter->backend->iter_large(iter, ret, err);
 }
 
 uint64_t store_iter_version(const struct store_iter *iter)
@@ -226,6 +331,48 @@ kv_status store_iter_status(const struct store_iter *iter, struct kv_error *err)
 void store_iter_set_deadline(struct store_iter *iter, uint64_t deadline_us)
 {
 	iter->backend->iter_set_deadline(iter, deadline_us);
+}
+
+kv_status store_estimate_range(struct store *store, struct slice start, struct slice end,
+	struct store_estimate *ret, struct kv_error *err)
+{
+	return store->backend->estimate_range(store, start, end, ret, err);
+}
+
+/* ---- changes ---- */
+
+kv_status store_changes_open(struct store *store, uint64_t since, struct store_changes **ret,
+	struct kv_error *err)
+{
+	return store->backend->changes_open(store, since, ret, err);
+}
+
+kv_status store_changes_next(struct store_changes *changes, struct store_change *ret,
+	struct kv_error *err)
+{
+	return changes->backend->changes_next(changes, ret, err);
+}
+
+struct store_changes *store_changes_close(struct store_changes *changes)
+{
+	if (changes)
+		changes->backend->changes_close(changes);
+	return NULL;
+}
+
+uint64_t store_changes_oldest(struct store *store)
+{
+	return store->backend->changes_oldest(store);
+}
+
+void store_watch_add(struct store *store, struct store_watch *watch)
+{
+	store->backend->watch_add(store, watch);
+}
+
+void store_watch_remove(struct store *store, struct store_watch *watch)
+{
+	store->backend->watch_remove(store, watch);
 }
 
 /* ---- looking after it ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The limit that kvstored's speed is measured against: libmicrohttpd alone, with the flags, pool and memory of http/server.c,
- * answering a constant: 100 bytes to GET, "OK" to everything else.   bare_mhd PORT [THREADS]
+ * The limit that kvstored's speed is measured against: libmicrohttpd alone with its own epoll loops, as many threads and as much
+ * memory a connection as kvstored by its defaults, answering a constant: 100 bytes to GET, "OK" to everything else.
+ *   bare_mhd PORT [THREADS]
  */
 #include <microhttpd.h>
 #include <stdint.h>

@@ -1,27 +1,41 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# bench_http.sh: requests a second over HTTP, as ratios of one run on one machine (make bench-http). Measured in turn, ROUNDS
-# times, by wrk with one thread and 64 connections and prepared requests:
+# bench_http.sh: requests a second, processor time of the server a request, and latency over HTTP, as ratios of one run on one
+# machine (make bench-http). Measured in turn, ROUNDS times, for GET and durable SET of random keys with 100-byte values:
 #
-#   bare    a libmicrohttpd handler that answers a constant: what HTTP alone can do with these requests
-#   kvstored  durable SET of random keys, GET of random keys
-#   webdis  over redis-server with appendfsync always (left out where they are not installed)
+#   bare      a libmicrohttpd handler that answers a constant: what HTTP alone can do with these requests
+#   kvstored  every SET is on stable storage before its answer
+#   before    another kvstored: the program BEFORE, of an earlier commit, say
+#   nginx     answers a constant (GET only)
+#   redis     RESP by redis-benchmark, not HTTP; appendfsync always
+#   webdis    HTTP over that redis
+#   etcd      its HTTP gateway, /v3/kv/put and a serializable /v3/kv/range; up to 64 connections
 #
-# Environment: KEYS (1000000), ROUNDS (3), SECONDS_EACH (5), FORM (query: value in the query; body), BENCH_DIR (where all data
-# lies; one file system for all), KV_SETTINGS (more lines of kvstored.conf). Answers that are not 2xx end it with 1.
+# Environment: PARTIES (all; a list of the names above), CONNECTIONS ("1 16 64 256"), ROUNDS (3), SECONDS_EACH (4), KEYS
+# (1000000), ETCD_KEYS (10000), FORM (query: value in the query; body), DIR (where all data lie; one file system for all),
+# KV_SETTINGS (more lines of kvstored.conf), BEFORE (a program), NO_WEBDIS=1 (only bare, kvstored and before), RESULTS (where
+# the results go). About ten minutes; ROUNDS=1 or CONNECTIONS=64 make it three. A wrong answer of bare, kvstored or before
+# ends it with 1; a peer's leaves out that measurement.
 set -u
-LC_ALL=C
-export LC_ALL KEYS=${KEYS:-1000000}
-rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} form=${FORM:-query}
-here=${top_srcdir:?}/tests/bench built=${top_builddir:?}/tests/bench
-base=$(mktemp -d "${BENCH_DIR:-$top_builddir}/bench-http.XXXXXX") || exit 1
-connections=64
-started=()
+. "${top_srcdir:?}/tests/bench/bench_lib.sh"
+export KEYS=${KEYS:-1000000}
+ETCD_KEYS=${ETCD_KEYS:-10000}
+rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-4} form=${FORM:-query} connections=${CONNECTIONS:-1 16 64 256}
+parties=${PARTIES:-bare kvstored before nginx redis webdis etcd}
+[ -z "${NO_WEBDIS:-}" ] || parties='bare kvstored before'
+[ "$form" = query ] || [ "$form" = body ] || die "FORM is query or body"
+command -v wrk >/dev/null || { echo "skipped: wrk is not installed"; exit 77; }
+base=$(mktemp -d "${DIR:-${BENCH_DIR:-$top_builddir}}/bench-http.XXXXXX") || exit 1
+csv=$results/http.csv
+. "$here/bench_http_parties.sh"
 
 cleanup() {
 	local code=$?
 	trap - EXIT INT TERM
 	[ ${#started[@]} = 0 ] || kill -KILL "${started[@]}" 2>/dev/null
+	# the workers of a killed nginx go by themselves; they are told, too
+	# shellcheck disable=SC2086
+	[ -z "${pids[nginx]:-}" ] || kill -KILL ${pids[nginx]} 2>/dev/null
 	wait 2>/dev/null
 	rm -rf "$base"
 	exit $code
@@ -29,174 +43,117 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-die() {
-	echo "bench_http: $*" >&2
-	exit 1
-}
-
-free_port() {
-	local port
-	for port in $(shuf -n 20 -i 20000-32000); do
-		if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-			echo "$port"
-			return
-		fi
-	done
-	die "no free port"
-}
-
-# wait_for URL: until it is answered.
-wait_for() {
-	curl -q -s -o /dev/null --retry 300 --retry-delay 0 --retry-connrefused --retry-max-time 60 -m 60 "$1" ||
-		die "no answer from $1"
-}
-
-# ---- the parties ----
-
-start_bare() {
-	bare_port=$(free_port)
-	"$built/bare_mhd" "$bare_port" >"$base/bare.log" 2>&1 &
-	bare_pid=$!
-	started+=($!)
-	wait_for "http://127.0.0.1:$bare_port/get?key=k"
-}
-
-start_kvstored() {
-	kv_port=$(free_port)
-	cat >"$base/kvstored.conf" <<-END
-		listen = {"127.0.0.1"}
-		port = $kv_port
-		data_dir = "$base/kvstored"
-		logfile = ""
-		pidfile = ""
-		user = ""
-		durability = "commit"
-		${KV_SETTINGS:-}
-	END
-	"${KVSTORED:?}" -f -c "$base/kvstored.conf" >"$base/kvstored.log" 2>&1 &
-	kv_pid=$!
-	started+=($!)
-	wait_for "http://127.0.0.1:$kv_port/readyz"
-	echo "---- kvstored.conf"
-	cat "$base/kvstored.conf"
-	"$built/preload" "$kv_port" "$KEYS" || die "cannot fill kvstored"
-}
-
-start_webdis() {
-	local redis_port
-	webdis_port=
-	if ! command -v redis-server >/dev/null || ! command -v webdis >/dev/null; then
-		echo "left out: webdis over redis (redis-server or webdis is not installed)"
-		return
-	fi
-	redis_port=$(free_port)
-	webdis_port=$(free_port)
-	mkdir "$base/redis"
-	cat >"$base/redis.conf" <<-END
-		bind 127.0.0.1
-		port $redis_port
-		dir $base/redis
-		daemonize no
-		save ""
-		appendonly yes
-		appendfsync everysec
-		auto-aof-rewrite-percentage 0
-	END
-	cat >"$base/webdis.json" <<-END
-		{ "redis_host": "127.0.0.1", "redis_port": $redis_port, "http_host": "127.0.0.1", "http_port": $webdis_port,
-		  "threads": 2, "daemonize": false, "database": 0, "verbosity": 1, "logfile": "$base/webdis.log" }
-	END
-	redis-server "$base/redis.conf" >"$base/redis.log" 2>&1 &
-	webdis_pids=($!)
-	started+=($!)
-	local tries=0
-	until redis-cli -p "$redis_port" ping >/dev/null 2>&1; do
-		[ $((tries += 1)) -lt 200 ] || die "redis-server does not start: $(tail -n 3 "$base/redis.log")"
-	done
-	awk -v n="$KEYS" 'BEGIN { for (i = 0; i < 100; i++) v = v sprintf("%c", 97 + i * 7 % 26)
-		for (i = 0; i < n; i++) printf "SET k%015d %s\r\n", i, v }' |
-		redis-cli -p "$redis_port" --pipe >/dev/null || die "cannot fill redis"
-	redis-cli -p "$redis_port" config set appendfsync always >/dev/null || die "no appendfsync always"
-	webdis "$base/webdis.json" >/dev/null 2>&1 &
-	webdis_pids+=($!)
-	started+=($!)
-	wait_for "http://127.0.0.1:$webdis_port/PING"
-	echo "---- redis.conf (appendfsync is set to always once the keys are there)"
-	cat "$base/redis.conf"
-	echo "---- webdis.json"
-	cat "$base/webdis.json"
-}
-
-# ---- measuring ----
-
 # cpu_ticks PID...: processor time that they have used, in hundredths of a second.
 cpu_ticks() {
 	local pid
 	for pid; do sed 's/.*) //' "/proc/$pid/stat"; done | awk '{ n += $12 + $13 } END { print n }'
 }
 
-# measure NAME REQUEST PORT PID...: one run of wrk; adds the requests a second to $base/NAME. The processor time a request
-# of the processes shows what the noise of a busy machine hides.
+# wrk_run PARTY REQUEST CONNECTIONS: prints requests, seconds, errors, p50 and p99 in microseconds.
+wrk_run() {
+	local request=$2 keys=$KEYS out
+	[ "$2" = get ] || [ "$form" = query ] || request=put
+	case $1 in
+	webdis) request=webdis_$request ;;
+	etcd) request=etcd_$2 keys=$ETCD_KEYS ;;
+	esac
+	out=$(KEYS=$keys REQUEST=$request SEED=$((round * 1000 + $3)) wrk -t1 -c"$3" -d"${seconds}s" --latency \
+		-s "$here/requests.lua" "http://127.0.0.1:${port[$1]}/") || die "wrk failed: $out"
+	awk '$1 == "RESULT" { print $2, $3 / 1e6, $4, $5, $6 }' <<<"$out"
+}
+
+# redis_run PARTY REQUEST CONNECTIONS: the same by redis-benchmark, which wants to know how many requests: a short run tells.
+redis_run() {
+	local count=$(($3 * 50 + 500)) command=(GET k000__rand_int__) out
+	[ "$2" = get ] || command=(SET k000__rand_int__ "$(printf 'x%.0s' {1..100})")
+	if [ -z "${redis_rate[$2 $3]:-}" ]; then
+		out=$(redis-benchmark -p "${port[redis]}" -c "$3" -n "$count" -r "$KEYS" --csv "${command[@]}") || die "redis-benchmark failed"
+		redis_rate[$2 $3]=$(awk -F '","' 'END { print int($2) + 1 }' <<<"$out")
+		ticks=$(cpu_ticks ${pids[redis]})
+	fi
+	count=${redis_rate[$2 $3]}
+	count=$((count * seconds))
+	out=$(redis-benchmark -p "${port[redis]}" -c "$3" -n "$count" -r "$KEYS" --csv "${command[@]}") || die "redis-benchmark failed"
+	redis_rate[$2 $3]=$(awk -F '","' 'END { print int($2) + 1 }' <<<"$out")
+	awk -F '","' -v n="$count" 'END { printf("%d %.6f 0 %.0f %.0f\n", n, n / $2, $5 * 1000, $7 * 1000) }' <<<"$out"
+}
+
+# measure PARTY REQUEST CONNECTIONS: one run; a line of the CSV. The processor time a request of the server's processes shows
+# what the noise of a busy machine hides.
 measure() {
-	local out rate before after
-	before=$(cpu_ticks "${@:4}")
-	out=$(REQUEST=$2 SEED=$((round * 1000 + $3)) wrk -t1 -c$connections -d"${seconds}s" --latency \
-		-s "$here/requests.lua" "http://127.0.0.1:$3/") || die "wrk failed: $out"
-	after=$(cpu_ticks "${@:4}")
-	rate=$(awk '/^Requests\/sec:/ { print $2 }' <<<"$out")
-	if grep -E 'Non-2xx|Socket errors' <<<"$out"; then die "$1: wrong answers"; fi
-	echo "$rate" >>"$base/$1"
-	printf '  round %d  %-13s %10.0f requests/s  median %s, 99%% %s, %s us of processor a request\n' "$round" "$1" "$rate" \
-		"$(awk '$1 == "50%" { print $2 }' <<<"$out")" "$(awk '$1 == "99%" { print $2 }' <<<"$out")" \
-		"$(awk -v t=$((after - before)) '/ requests in / { printf("%.1f", t * 10000 / $1) }' <<<"$out")"
+	local run=wrk_run result
+	[ "$1" != redis ] || run=redis_run
+	# shellcheck disable=SC2086
+	ticks=$(cpu_ticks ${pids[$1]})
+	$run "$@" >"$base/result" || exit 1
+	# shellcheck disable=SC2086
+	ticks=$(($(cpu_ticks ${pids[$1]}) - ticks))
+	result=$(awk -v t=$ticks 'NF == 5 && $1 > 0 && $3 == 0 { printf("%.0f,%.2f,%s,%s", $1 / $2, t * 10000 / $1, $4, $5) }' "$base/result")
+	if [ -z "$result" ]; then
+		case $1 in
+		bare | kvstored | before) die "$1 $2, $3 connections: wrong answers: $(cat "$base/result")" ;;
+		esac
+		echo "left out: $1 $2, $3 connections, round $round: wrong answers or timeouts: $(cat "$base/result")"
+		return
+	fi
+	echo "$1,$2,$3,$round,$result" >>"$csv"
+	awk -F , -v a="$1 $2" -v c="$3" '{ printf("  round %d  %-13s %3d connections %10d requests/s  p50 %6d us  p99 %7d us  %6.2f us of processor a request\n",
+		$4, a, c, $5, $7, $8, $6) }' <<<"$1,$2,$3,$round,$result"
 }
 
-# median: of the numbers on standard input.
-median() {
-	sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
-}
-
-# ratio NAME NAME TARGET TEXT: the median over the rounds of the ratio within a round, so that a load that comes and goes weighs
-# on both alike.
-ratio() {
-	[ -s "$base/$1" ] && [ -s "$base/$2" ] || return
-	paste "$base/$1" "$base/$2" | awk '{ print $1 / $2 }' | sort -g >"$base/ratios"
-	awk -v r="$(median <"$base/ratios")" -v least="$(head -n 1 "$base/ratios")" -v most="$(tail -n 1 "$base/ratios")" \
-		-v t="$3" -v text="$4" 'BEGIN {
-		printf("%-45s %.2f  (%.2f to %.2f; to reach: %s %s)  %s\n", text, r, least, most,
-			t == 1 ? "above" : "at least", t, (r >= t ? "reached" : "MISSED")) }'
+# wanted PARTY REQUEST CONNECTIONS
+wanted() {
+	[ -n "${port[$1]:-}" ] || return 1
+	case $1,$2,$3 in
+	nginx,set,* | etcd,*,256) return 1 ;;
+	esac
 }
 
 describe() {
-	echo "commit $(git -C "$top_srcdir" describe --always --dirty 2>/dev/null || echo unknown), $(uname -srm), $(nproc) processors"
-	echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1); data on $(df --output=fstype "$base" | tail -n 1)"
-	echo "$("$KVSTORED" --version | head -n 1); $(wrk --version 2>&1 | head -n 1)"
-	dpkg-query -W -f '${Package} ${Version}\n' libmicrohttpd12 redis-server webdis 2>/dev/null
-	echo "wrk -t1 -c$connections -d${seconds}s, $rounds rounds, $KEYS keys of 16 bytes, values of 100 bytes, SET with the value in the $form"
+	describe_machine "$base"
+	fact kvstored "$("$KVSTORED" --version | head -n 1)"
+	package_facts libmicrohttpd12 libmicrohttpd12t64 nginx nginx-light redis-server webdis etcd-server
+	fact wrk "$(wrk --version 2>&1 | awk 'NR == 1 { print $2 }'), one thread, ${seconds} s each, $rounds rounds"
+	fact requests "$KEYS keys of 16 bytes, values of 100 bytes, keys at random, the value of a SET in the $form"
+	fact 'bare: how' "epoll, a pool of $(nproc) threads, answers a constant; SET: the same request, nothing is stored"
+	fact 'kvstored: how' "defaults, durability = commit: fdatasync of the log before the answer, one for all that wait${KV_SETTINGS:+; $KV_SETTINGS}"
+	[ -z "${BEFORE:-}" ] || fact 'before: how' "$("$BEFORE" --version | head -n 1), with the same options"
+	[ -z "${port[nginx]:-}" ] || fact 'nginx: how' 'a constant of 100 bytes by return, access_log off, worker_processes auto; GET only'
+	[ -z "${port[redis]:-}" ] || fact 'redis: how' 'RESP by redis-benchmark (one thread, no pipelining), not HTTP; appendonly yes, appendfsync always: fdatasync before the answer, one for each round of its event loop'
+	[ -z "${port[webdis]:-}" ] || fact 'webdis: how' 'HTTP over the same redis, 2 threads; processor time of both'
+	[ -z "${port[etcd]:-}" ] || fact 'etcd: how' "one member, $ETCD_KEYS keys, HTTP gateway: put (fdatasync of its log before the answer), serializable range; to 64 connections"
 }
 
-[ "$form" = query ] || [ "$form" = body ] || die "FORM is query or body"
-command -v wrk >/dev/null || { echo "skipped: wrk is not installed"; exit 77; }
-set_request=set webdis_request=webdis_set
-[ "$form" = query ] || set_request=put webdis_request=webdis_put
-describe
-start_bare
-start_kvstored
-start_webdis
+report() {
+	local request
+	awk -v prefix=http -v by=party,request,connections -f "$here/figures/csv_long.awk" "$csv" >"$base/long"
+	for request in get set; do
+		printf '\n%s, median (least to most) of %s rounds\n\n' "$([ $request = get ] && echo GET || echo 'Durable SET')" "$rounds"
+		awk -v request=$request -f "$here/figures/stats.awk" -f "$here/figures/http_table.awk" "$base/long" |
+			awk -f "$here/figures/align.awk"
+	done
+	bash "$here/figures/goals.sh" http
+}
+
+for party in $parties; do
+	type "start_$party" >/dev/null 2>&1 || die "no such party: $party"
+done
+case " $parties " in *' webdis '*) case " $parties " in *' redis '*) ;; *) parties="redis $parties" ;; esac ;; esac
+refuse_memory_disk "$base"
+declare -A redis_rate=()
+for party in $parties; do "start_$party"; done
+describe >"$results/http.facts"
+show_facts "$results/http.facts"
+echo party,request,connections,round,requests_per_s,cpu_us,p50_us,p99_us >"$csv"
 for ((round = 1; round <= rounds; round++)); do
-	measure bare_set $set_request "$bare_port" "$bare_pid"
-	measure kvstored_set $set_request "$kv_port" "$kv_pid"
-	[ -z "$webdis_port" ] || measure webdis_set $webdis_request "$webdis_port" "${webdis_pids[@]}"
-	measure bare_get get "$bare_port" "$bare_pid"
-	measure kvstored_get get "$kv_port" "$kv_pid"
-	[ -z "$webdis_port" ] || measure webdis_get webdis_get "$webdis_port" "${webdis_pids[@]}"
+	for count in $connections; do
+		for request in set get; do
+			for party in $parties; do
+				if wanted "$party" $request "$count"; then measure "$party" $request "$count"; fi
+			done
+		done
+	done
 done
-echo "---- medians (least to most) of $rounds rounds, requests/s"
-for name in bare_set kvstored_set webdis_set bare_get kvstored_get webdis_get; do
-	[ -s "$base/$name" ] && printf '%-14s %10.0f  (%.0f to %.0f)\n' "$name" "$(median <"$base/$name")" \
-		"$(sort -g "$base/$name" | head -n 1)" "$(sort -g "$base/$name" | tail -n 1)"
-done
-ratio kvstored_set bare_set 0.5 "durable SET / bare SET"
-ratio kvstored_set webdis_set 1 "durable SET / webdis SET (appendfsync always)"
-ratio kvstored_get bare_get 0.8 "GET / bare GET"
+report | tee "$results/http.txt"
+bash "$here/plot_http.sh"
 exit 0

@@ -108,11 +108,11 @@ static void read_all(struct memtable *memtable, const struct keys *keys, struct 
 	note(&best->miss, start, keys->count);
 	start = cpu_ns();
 	for (iter_seek_first(iter); iter->valid; iter_next(iter), found++)
-		sum += iter->entry.value.data[0];
+		sum += iter->entry->value.data[0];
 	note(&best->walk, start, memtable_entries(memtable));
 	start = cpu_ns();
 	for (iter_seek_last(iter); iter->valid; iter_prev(iter), found++)
-		sum += iter->entry.value.data[0];
+		sum += iter->entry->value.data[0];
 	note(&best->walk_back, start, memtable_entries(memtable));
 	iter_close(iter);
 	if (found != 3 * keys->count || sum == 0)

@@ -124,7 +124,7 @@ static void walk(struct sst_reader *reader, uint64_t entries, const char *what, 
 	for (back ? iter_seek_last(iter) : iter_seek_first(iter); iter->valid;
 		back ? iter_prev(iter) : iter_next(iter)) {
 		count++;
-		bytes += iter->entry.key.len + iter->entry.value.len;
+		bytes += iter->entry->key.len + iter->entry->value.len;
 	}
 	must(iter_status(iter, &err), &err);
 	iter_close(iter);

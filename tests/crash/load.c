@@ -21,7 +21,7 @@
 enum {
 	WORKERS = LOAD_WRITERS + LOAD_READERS,
 	STATS_CONNECTION = WORKERS,
-	REQUEST_TIMEOUT_MS = 20000,
+	REQUEST_TIMEOUT_MS = 120000,
 };
 
 struct worker {
@@ -30,6 +30,7 @@ struct worker {
 	unsigned key;
 	uint32_t read_floor;
 	bool is_delete;
+	bool is_range;   /* a delete of the range that holds just the key */
 	bool tells_new;  /* PUT /v1: 201 or 204 tells whether the key existed */
 	int existed;     /* before the write, as in oracle_existed() */
 	bool verifying;
@@ -129,6 +130,8 @@ static int write_end(const struct worker *worker, unsigned status)
 
 	if (status == 503)
 		return ORACLE_NOT_APPLIED;
+	if (worker->is_range)
+		return status == 200 ? ORACLE_APPLIED : -1;
 	if (worker->is_delete) {
 		if (status == (worker->tells_new ? 204U : 200U) && may_be_old)
 			return ORACLE_APPLIED;
@@ -194,6 +197,15 @@ static void build_put(struct worker *worker, struct httpclient_request *ret)
 	}
 }
 
+/* From the key to the next one that there could be. */
+static void target_range(struct load *load, unsigned key)
+{
+	start_target(load, "/v1/kv?start=", key);
+	must(buf_append_slice(&load->target, slice_of_string("&end=")));
+	httpclient_encode(&load->target, oracle_key(load->oracle, key));
+	must(buf_append_slice(&load->target, slice_of_string("%00")));
+}
+
 static void build_delete(struct worker *worker, struct httpclient_request *ret)
 {
 	struct load *load = worker->load;
@@ -201,8 +213,13 @@ static void build_delete(struct worker *worker, struct httpclient_request *ret)
 	oracle_begin_delete(load->oracle, worker->key);
 	load->counts->deletes++;
 	worker->tells_new = roll(load, 2) == 0;
+	/* a third of them as range deletes: these do not tell whether it was there */
 	ret->method = "DELETE";
-	start_target(load, worker->tells_new ? "/v1/kv/" : "/del?key=", worker->key);
+	worker->is_range = roll(load, 3) == 0;
+	if (worker->is_range)
+		target_range(load, worker->key);
+	else
+		start_target(load, worker->tells_new ? "/v1/kv/" : "/del?key=", worker->key);
 }
 
 static void send_write(struct worker *worker)
@@ -215,6 +232,7 @@ static void send_write(struct worker *worker)
 	worker->key = (unsigned)roll(load, roll(load, 2) == 0 ? own : own / 8 + 1) * LOAD_WRITERS +
 		worker->connection;
 	worker->is_delete = roll(load, 4) == 0;
+	worker->is_range = false;
 	if (worker->is_delete)
 		build_delete(worker, &request);
 	else
@@ -398,6 +416,12 @@ void load_continue(struct load *load)
 void load_expect_end(struct load *load)
 {
 	load->end_expected = true;
+}
+
+void load_abandon(struct load *load)
+{
+	load->running = false;
+	httpclient_abandon(load->client);
 }
 
 void load_collect(struct load *load)

@@ -44,6 +44,9 @@ void load_fetch_stats(struct load *load);
 /* The daemon is about to end: from now on answers may fail to come. */
 void load_expect_end(struct load *load);
 
+/* Closes all connections without looking at what has been answered: the outcome of all that is under way is unknown. */
+void load_abandon(struct load *load);
+
 /* After the end: collects what became of everything that was under way. */
 void load_collect(struct load *load);
 

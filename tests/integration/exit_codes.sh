@@ -33,7 +33,7 @@ stop_daemon
 cp -a "$DATA" "$DIR/good"
 printf 'XXXXXXXX' | dd of="$DATA/MANIFEST" conv=notrunc bs=1 seek=4 2>/dev/null
 cp -a "$DATA" "$DIR/damaged"
-fails 65 MANIFEST
+fails 65 "MANIFEST.*kvfsck --repair $DATA'"
 diff -r "$DIR/damaged" "$DATA" || fail "the refused start changed the data"
 rm -r "$DATA"
 cp -a "$DIR/good" "$DATA"

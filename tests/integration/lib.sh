@@ -5,7 +5,7 @@
 #
 # and then has a directory of its own, $DIR, and a configuration, $CONF, with data, pidfile and log in it and port 0 (the
 # kernel chooses; start_* sets $PORT and $URL). So tests run in parallel. At the end, however it comes, all that was started
-# is ended and $DIR is removed. A failed test shows the end of the log; KEEP=1 keeps $DIR. After TEST_TIMEOUT seconds (300) a
+# is ended and $DIR is removed. A failed test shows the end of the log; KEEP=1 keeps $DIR. After TEST_TIMEOUT seconds (900) a
 # test is ended as failed. Nothing sleeps: readiness is the parent's exit or a line in the log, an end is a lock let go.
 #
 # Variables:  KVSTORED  the daemon's binary     DIR CONF DATA LOG PIDFILE SOCKET  places of this test
@@ -14,7 +14,7 @@
 
 if [ -z "${KV_TEST_GUARDED:-}" ]; then
 	export KV_TEST_GUARDED=1
-	exec timeout -k 20 "${TEST_TIMEOUT:-300}" bash "$0" "$@"
+	exec timeout -k 20 "${TEST_TIMEOUT:-900}" bash "$0" "$@"
 fi
 set -u
 LC_ALL=C
@@ -23,6 +23,8 @@ umask 022
 unset NOTIFY_SOCKET http_proxy https_proxy all_proxy
 
 KVSTORED=${KVSTORED:?names the daemon to test}
+# A sanitizer keeps what was freed for a while, so memory tells nothing.
+SANITIZED=$(grep -a -q -E '__(a|t)san_init' "$KVSTORED" && echo yes)
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/kvtest.XXXXXX") || exit 99
 chmod 755 "$DIR"
 CONF=$DIR/kvstored.conf

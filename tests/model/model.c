@@ -101,6 +101,27 @@ void model_delete(struct model *model, struct slice key, uint64_t version)
 	add_version(model, key, version)->deleted = true;
 }
 
+void model_delete_range(struct model *model, struct slice start, struct slice end, uint64_t version)
+{
+	for (size_t i = lower_bound(model, start); i < model->count; i++) {
+		struct slice key = buf_slice(&model->keys[i].key);
+
+		if (end.len > 0 && slice_compare(key, end) >= 0)
+			return;
+		add_version(model, key, version)->deleted = true;
+	}
+}
+
+void model_truncate(struct model *model, uint64_t last)
+{
+	for (size_t i = 0; i < model->count; i++) {
+		struct model_keys *k = &model->keys[i];
+
+		while (k->count > 0 && k->versions[k->count - 1].version > last)
+			buf_free(&k->versions[--k->count].value);
+	}
+}
+
 /* The newest version not above `at`, live or not. */
 static const struct model_version *visible(const struct model_keys *k, uint64_t at)
 {

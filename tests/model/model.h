@@ -28,6 +28,12 @@ void model_put(struct model *model, struct slice key, struct slice value, uint64
 	uint64_t version);
 void model_delete(struct model *model, struct slice key, uint64_t version);
 
+/* All keys from `start` up to and without `end` (empty: no bound). */
+void model_delete_range(struct model *model, struct slice start, struct slice end, uint64_t version);
+
+/* Forgets every version above `last`. */
+void model_truncate(struct model *model, uint64_t last);
+
 /* The value a reader sees; NULL: none. Good until the next change. */
 const struct model_version *model_get(const struct model *model, struct slice key, uint64_t at,
 	uint64_t now_unix_ms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The store against the model: random batches with conditions and expiry, reads, snapshots, iterators that stay open,
+ * The store against the model: random batches with conditions, expiry and range deletes, reads, snapshots, iterators that stay open,
  * flushes, compactions, new settings, and ends of both kinds (store_finish, or just closing, after which the WAL is
  * replayed); with limits so tiny that everything happens all the time. The whole content is compared after each flush,
  * compaction and reopening.
@@ -12,10 +12,12 @@
  * call, we look again.
  */
 #include "base/clock.h"
-#include "model/model.h"
+#include "base/decimal.h"
+#include "model/model_check.h"
 #include "store/store.h"
 #include "support/runner.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -33,6 +35,7 @@ enum {
 	ITERATORS = 3,
 	FAR_MS = 3600 * 1000,
 	VALUE_MAX = 24000,
+	LARGE = 4096, /* from here on a value has a file of its own */
 };
 
 #define CHECK(condition)                                                                           \
@@ -42,16 +45,24 @@ enum {
 	} while (0)
 
 struct operation {
-	struct slice key; /* of w.keys */
+	struct slice key; /* of w.keys; of a range: its start, may be empty */
 	bool is_delete;
+	bool is_range;
+	bool is_check;
+	struct buf end;   /* of a range; empty: no bound */
 	struct buf value;
 	uint64_t expires_unix_ms;
 	bool has_condition;
 	struct store_condition condition;
 };
 
+/* A batch of several operations, or of one that changes the value before. */
+enum transform { TRANSFORM_NONE, TRANSFORM_TOUCH, TRANSFORM_INCREMENT };
+
 struct flight {
 	struct store_batch *batch;
+	enum transform transform;
+	int64_t by; /* of an increment */
 	struct operation operations[BATCH_MAX];
 	size_t count;
 	kv_status status;
@@ -81,7 +92,7 @@ static struct world {
 	struct held_snapshot snapshots[SNAPSHOTS];
 	struct held_iter iters[ITERATORS];
 	sem_t landed;
-	uint64_t busy, conditions_failed, reopenings, compactions, flushes;
+	uint64_t busy, conditions_failed, reopenings, compactions, flushes, range_deletes, transforms;
 } w;
 
 static uint64_t below(uint64_t n)
@@ -124,9 +135,9 @@ static struct slice any_key(void)
 	return buf_slice(&w.keys[below(KEYS)]);
 }
 
-static void make_value(struct buf *value)
+static void make_value(struct buf *value, size_t end)
 {
-	size_t len = below(3) == 0 ? below(300) == 0 ? below(VALUE_MAX) : below(1500) : below(200);
+	size_t len = below(3) == 0 ? below(30) == 0 ? below(end) : below(1500) : below(200);
 	uint64_t bits = runner_random(&w.rnd);
 
 	CHECK(buf_reserve(value, len + 8) == KV_OK);
@@ -170,8 +181,61 @@ static void make_condition(struct operation *o)
 		o->condition.expect = v ? STORE_EXPECT_EXISTS : STORE_EXPECT_ABSENT;
 }
 
-static void make_flight(struct flight *f)
+/* Mostly of what begins with the same bytes; sometimes from key to key, and a few without a bound. */
+static void make_range(struct operation *o)
 {
+	struct slice other = any_key();
+	uint64_t kind = below(40);
+
+	o->is_range = true;
+	if (kind == 0) {
+		o->key.len = 0;
+	} else if (kind < 8 && slice_compare(o->key, other) < 0) {
+		CHECK(buf_set(&o->end, other) == KV_OK);
+	} else if (kind > 8) {
+		o->key.len = 1 + below(o->key.len < 6 ? o->key.len : 6);
+		CHECK(buf_set(&o->end, o->key) == KV_OK);
+		CHECK(buf_append_byte(&o->end, 0x81) == KV_OK);
+	}
+}
+
+static bool covers(const struct operation *range, struct slice key)
+{
+	return range->is_range && slice_compare(range->key, key) <= 0 &&
+		(range->end.len == 0 || slice_compare(key, buf_slice(&range->end)) < 0);
+}
+
+static void make_transform(struct flight *f)
+{
+	struct operation *o = &f->operations[0];
+
+	*f = (struct flight){ .batch = store_batch_new(w.store), .count = 1,
+		.transform = below(2) ? TRANSFORM_TOUCH : TRANSFORM_INCREMENT };
+	CHECK(f->batch != NULL);
+	o->key = buf_slice(&w.keys[BRIEF_KEYS + below(KEYS - BRIEF_KEYS)]);
+	o->expires_unix_ms = make_expiry(false);
+	f->by = (int64_t)below(1000) - 500;
+	if (f->transform == TRANSFORM_TOUCH)
+		CHECK(store_batch_touch(f->batch, o->key, o->expires_unix_ms) == KV_OK);
+	else
+		CHECK(store_batch_increment(f->batch, o->key, f->by) == KV_OK);
+}
+
+/* So that increments find some. */
+static void make_number(struct buf *to)
+{
+	static const char *const numbers[] = { "0", "-17", "9223372036854775800", "-9223372036854775800", "9223372036854775808" };
+
+	CHECK(buf_set(to, slice_of_string(numbers[below(sizeof numbers / sizeof numbers[0])])) == KV_OK);
+}
+
+/* Values below `value_end` bytes. */
+static void make_flight(struct flight *f, size_t value_end)
+{
+	if (below(12) == 0) {
+		make_transform(f);
+		return;
+	}
 	*f = (struct flight){ .batch = store_batch_new(w.store), .count = 1 + below(below(3) ? 2 : BATCH_MAX) };
 	CHECK(f->batch != NULL);
 	for (size_t i = 0; i < f->count; i++) {
@@ -181,13 +245,23 @@ static void make_flight(struct flight *f)
 
 		o->key = buf_slice(&w.keys[key]);
 		o->is_delete = below(3) == 0;
-		if (key >= BRIEF_KEYS && below(6) == 0)
+		if (below(25) == 0)
+			make_range(o);
+		else if (key >= BRIEF_KEYS && below(6) == 0)
 			make_condition(o);
-		if (o->is_delete) {
+		o->is_check = o->has_condition && below(3) == 0;
+		if (o->is_check) {
+			status = store_batch_check(f->batch, o->key, &o->condition);
+		} else if (o->is_range) {
+			status = store_batch_delete_range(f->batch, o->key, buf_slice(&o->end));
+		} else if (o->is_delete) {
 			status = store_batch_delete(f->batch, o->key,
 				o->has_condition ? &o->condition : NULL);
 		} else {
-			make_value(&o->value);
+			if (below(8) == 0)
+				make_number(&o->value);
+			else
+				make_value(&o->value, value_end);
 			o->expires_unix_ms = make_expiry(key < BRIEF_KEYS);
 			status = store_batch_put(f->batch, o->key, buf_slice(&o->value),
 				o->expires_unix_ms, o->has_condition ? &o->condition : NULL);
@@ -200,8 +274,10 @@ static void make_flight(struct flight *f)
 
 static void free_flight(struct flight *f)
 {
-	for (size_t i = 0; i < f->count; i++)
+	for (size_t i = 0; i < f->count; i++) {
 		buf_free(&f->operations[i].value);
+		buf_free(&f->operations[i].end);
+	}
 	f->batch = store_batch_free(f->batch);
 }
 
@@ -213,7 +289,11 @@ static bool existed_before(const struct flight *f, size_t i, uint64_t *ret_versi
 
 	*ret_version = 0; /* one made by this batch is not known to anybody before */
 	for (size_t k = i; k-- > 0;) {
-		if (slice_equal(f->operations[k].key, o->key))
+		if (f->operations[k].is_check)
+			continue;
+		if (covers(&f->operations[k], o->key))
+			return false;
+		if (!f->operations[k].is_range && slice_equal(f->operations[k].key, o->key))
 			return !f->operations[k].is_delete && f->operations[k].expires_unix_ms != 1;
 	}
 	v = model_get(w.model, o->key, w.last_version, clock_wall_ms());
@@ -262,11 +342,52 @@ static void check_conditions(const struct flight *f)
 	CHECK(f->status == KV_OK);
 }
 
+/* The status that a transform must have, and the value that it makes. */
+static kv_status expect_transform(const struct flight *f, const struct model_version *before,
+	struct buf *ret_value, uint64_t *ret_expires)
+{
+	int64_t number = 0;
+
+	*ret_expires = f->operations[0].expires_unix_ms;
+	if (f->transform == TRANSFORM_TOUCH)
+		return before ? buf_set(ret_value, buf_slice(&before->value)) : KV_CONDITION;
+	*ret_expires = before ? before->expires_unix_ms : 0;
+	if (before && !decimal_int64(buf_slice(&before->value), &number))
+		return KV_NOT_NUMBER;
+	if (__builtin_add_overflow(number, f->by, &number))
+		return KV_OVERFLOW;
+	if (f->status == KV_OK)
+		CHECK(store_batch_outcome(f->batch, 0).number == number);
+	return buf_printf(ret_value, "%" PRId64, number);
+}
+
+static void land_transform(const struct flight *f)
+{
+	struct slice key = f->operations[0].key;
+	struct buf value = { 0 };
+	uint64_t expires;
+
+	CHECK(f->status == expect_transform(f, model_get(w.model, key, w.last_version, clock_wall_ms()), &value, &expires));
+	w.transforms += f->status == KV_OK;
+	if (f->status == KV_OK) {
+		uint64_t version = store_batch_outcome(f->batch, 0).version;
+
+		CHECK(version > w.last_version);
+		w.last_version = version;
+		model_put(w.model, key, buf_slice(&value), expires, version);
+	}
+	buf_free(&value);
+}
+
 /* Brings the model up to what the store has done with it. */
 static void land(struct flight *f)
 {
 	if (f->status == KV_BUSY) {
 		w.busy++;
+		return;
+	}
+	if (f->transform != TRANSFORM_NONE) {
+		land_transform(f);
 		return;
 	}
 	check_conditions(f);
@@ -278,9 +399,14 @@ static void land(struct flight *f)
 		const struct operation *o = &f->operations[i];
 		uint64_t version = store_batch_outcome(f->batch, i).version;
 
+		if (o->is_check)
+			continue;
 		CHECK(version > w.last_version);
 		w.last_version = version;
-		if (o->is_delete)
+		w.range_deletes += o->is_range;
+		if (o->is_range)
+			model_delete_range(w.model, o->key, buf_slice(&o->end), version);
+		else if (o->is_delete)
 			model_delete(w.model, o->key, version);
 		else
 			model_put(w.model, o->key, buf_slice(&o->value), o->expires_unix_ms, version);
@@ -291,7 +417,7 @@ static void write_one(void)
 {
 	struct flight f;
 
-	make_flight(&f);
+	make_flight(&f, VALUE_MAX);
 	f.status = store_write(w.store, f.batch);
 	land(&f);
 	free_flight(&f);
@@ -306,14 +432,14 @@ static void landed(struct store_batch *batch, kv_status status, void *arg)
 	sem_post(&w.landed);
 }
 
-/* Several on their way at the same time; they commit in the order of their submission. */
+/* Several on their way at the same time; without large values, which wait for their sync, they commit in the order of their submission. */
 static void write_several(void)
 {
 	static struct flight flights[IN_FLIGHT_MAX];
 	size_t count = 2 + below(IN_FLIGHT_MAX - 1);
 
 	for (size_t i = 0; i < count; i++)
-		make_flight(&flights[i]);
+		make_flight(&flights[i], LARGE);
 	for (size_t i = 0; i < count; i++)
 		store_submit(w.store, flights[i].batch, landed, &flights[i]);
 	for (size_t i = 0; i < count; i++)
@@ -326,6 +452,12 @@ static void write_several(void)
 }
 
 /* ---- reading ---- */
+
+static void must_be_right(const char *wrong)
+{
+	if (wrong)
+		ck_abort_msg("operation %lu: %s", w.operation, wrong);
+}
 
 static void check_get(struct slice key, const struct store_snapshot *snapshot, uint64_t at)
 {
@@ -343,27 +475,21 @@ static void check_get(struct slice key, const struct store_snapshot *snapshot, u
 	}
 	check_status(status, &err);
 	CHECK(first != NULL);
-	CHECK(slice_equal(got.value.bytes, buf_slice(&first->value)));
+	CHECK(got.size == first->value.len);
+	if (got.large)
+		must_be_right(model_check_large(got.large, buf_slice(&first->value)));
+	else
+		CHECK(slice_equal(got.value.bytes, buf_slice(&first->value)));
+	CHECK((got.large != NULL) == (first->value.len >= LARGE));
 	CHECK(got.version == first->version);
 	CHECK(got.expires_unix_ms == first->expires_unix_ms);
-	pinned_release(&got.value);
+	store_value_release(&got);
 }
 
 /* The iterator must stand where the model says. */
 static void check_at(const struct store_iter *iter, long place, uint64_t at, uint64_t now_unix_ms)
 {
-	const struct model_version *v;
-	struct kv_error err;
-
-	check_status(store_iter_status(iter, &err), &err);
-	CHECK(store_iter_valid(iter) == (place != MODEL_NONE));
-	if (place == MODEL_NONE)
-		return;
-	CHECK(slice_equal(store_iter_key(iter), model_key(w.model, place)));
-	v = model_get(w.model, model_key(w.model, place), at, now_unix_ms);
-	CHECK(slice_equal(store_iter_value(iter), buf_slice(&v->value)));
-	CHECK(store_iter_version(iter) == v->version);
-	CHECK(store_iter_expires_unix_ms(iter) == v->expires_unix_ms);
+	must_be_right(model_check_at(w.model, iter, place, at, now_unix_ms, LARGE));
 }
 
 /* Opens one at a time at which nothing expired; *ret_now_unix_ms is that time. */
@@ -531,9 +657,11 @@ static void open_store(void)
 	store_options_init(&options);
 	options.data_dir = w.path;
 	options.tunables.flush_interval_s = (uint32_t)below(3);
+	options.tunables.scrub_interval_s = (uint32_t)below(3);
 	options.tunables.compaction_threshold = 2 + (uint32_t)below(4);
 	options.memtable_bytes = 16384 << below(3);
 	options.block_cache_bytes = below(3) == 0 ? 0 : UINT64_C(4096) << below(5);
+	options.large_value_bytes = LARGE;
 	options.durability = below(4) == 0 ? STORE_DURABLE_COMMIT : STORE_DURABLE_OS;
 	options.compression = compressions[below(3)];
 	options.compaction_threads = 1 + (unsigned)below(3);
@@ -578,15 +706,28 @@ static void reopen(void)
 	check_everything();
 }
 
+/* A compaction of everything leaves none, unless somebody could still see what they hide. */
+static void check_no_ranges(void)
+{
+	struct store_stats stats;
+
+	for (size_t i = 0; i < SNAPSHOTS; i++)
+		if (w.snapshots[i].snapshot)
+			return;
+	store_get_stats(w.store, &stats);
+	CHECK(stats.range_deletes == 0);
+}
+
 static void look_after(void)
 {
 	struct store_tunables tunables = { .flush_interval_s = (uint32_t)below(3),
-		.compaction_threshold = 2 + (uint32_t)below(6) };
+		.compaction_threshold = 2 + (uint32_t)below(6), .scrub_interval_s = (uint32_t)below(3) };
 	struct kv_error err;
 
 	switch (below(4)) {
 	case 0:
 		check_status(store_compact(w.store, &err), &err);
+		check_no_ranges();
 		break;
 	case 1:
 		check_status(store_retune(w.store, &tunables, &err), &err);
@@ -661,13 +802,17 @@ START_TEST(the_store_does_what_the_model_does)
 		left -= now;
 	}
 	sem_destroy(&w.landed);
-	printf("operations %lu, reopenings %lu, flushes %lu, compactions %lu, busy %lu, conditions failed %lu\n",
+	printf("operations %lu, reopenings %lu, flushes %lu, compactions %lu, busy %lu, conditions failed %lu, range deletes %lu\n",
 		w.operation, (unsigned long)w.reopenings, (unsigned long)w.flushes,
-		(unsigned long)w.compactions, (unsigned long)w.busy, (unsigned long)w.conditions_failed);
+		(unsigned long)w.compactions, (unsigned long)w.busy, (unsigned long)w.conditions_failed,
+		(unsigned long)w.range_deletes);
 	if (w.operation >= OPS_DEFAULT) {
 		ck_assert_uint_gt(w.reopenings, 0);
 		ck_assert_uint_gt(w.flushes, 0);
 		ck_assert_uint_gt(w.compactions, 0);
+		ck_assert_uint_gt(w.range_deletes, 0);
+		ck_assert_uint_gt(w.transforms, 0);
+		ck_assert_uint_gt(model_check_large_reads(), 0);
 		ck_assert_uint_gt(w.conditions_failed, 0);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The entry shown is a copy in one of two scratch buffers, which take turns; the other one is overwritten at every
- * move, so that a slice kept too long reads rubbish.
+ * The run shown is a copy in one of two scratch buffers, which take turns; the other one is overwritten at every
+ * move out of a run, so that a slice kept too long reads rubbish.
  */
 #include "support/array_iter.h"
 
@@ -14,7 +14,9 @@ struct array_iter {
 	struct iter base;
 	const struct entry *entries;
 	size_t count;
-	size_t at; /* while valid */
+	size_t run_max;
+	size_t run_at; /* of the first of the run; while valid */
+	struct entry run[ARRAY_ITER_RUN_MAX];
 
 	uint8_t *scratch[2];
 	size_t scratch_bytes;
@@ -33,29 +35,47 @@ static bool begin(struct array_iter *it)
 {
 	it->base.valid = false;
 	memset(it->scratch[it->turn], RUBBISH, it->scratch_bytes);
-	memset(&it->base.entry, RUBBISH, sizeof it->base.entry);
+	memset(it->run, RUBBISH, sizeof it->run);
 	if (it->fail_status != KV_OK && it->moves == it->fail_at)
 		it->status = it->fail_status;
 	it->moves++;
 	return it->status == KV_OK;
 }
 
-/* `at` may be count or SIZE_MAX: beyond either end. */
-static void show(struct array_iter *it, size_t at)
+static void copy_entry(const struct entry *from, struct entry *ret, uint8_t **to)
 {
+	*ret = *from;
+	memcpy(*to, from->key.data, from->key.len);
+	ret->key.data = *to;
+	*to += from->key.len;
+	if (from->value.len > 0)
+		memcpy(*to, from->value.data, from->value.len);
+	ret->value.data = *to;
+	*to += from->value.len;
+}
+
+/* `at` may be count or SIZE_MAX: beyond either end. The run begins or ends with it. */
+static void show(struct array_iter *it, size_t at, bool forward)
+{
+	size_t begin_at = at, end = at + 1;
 	uint8_t *to;
 
 	if (at >= it->count)
 		return;
-	it->at = at;
+	if (forward)
+		end = it->count - at < it->run_max ? it->count : at + it->run_max;
+	else
+		begin_at = at + 1 < it->run_max ? 0 : at + 1 - it->run_max;
 	it->turn ^= 1;
 	to = it->scratch[it->turn];
-	it->base.entry = it->entries[at];
-	memcpy(to, it->base.entry.key.data, it->base.entry.key.len);
-	it->base.entry.key.data = to;
-	if (it->base.entry.value.len > 0)
-		memcpy(to + it->base.entry.key.len, it->base.entry.value.data, it->base.entry.value.len);
-	it->base.entry.value.data = to + it->base.entry.key.len;
+	for (size_t i = begin_at; i < end; i++)
+		it->run[i - begin_at] = it->entries[i];
+	for (size_t i = begin_at; !it->base.keeps_slices && i < end; i++)
+		copy_entry(&it->entries[i], &it->run[i - begin_at], &to);
+	it->run_at = begin_at;
+	it->base.first = it->run;
+	it->base.entry = it->run + (at - begin_at);
+	it->base.last = it->run + (end - begin_at - 1);
 	it->base.valid = true;
 }
 
@@ -80,7 +100,7 @@ static void array_seek_first(struct iter *iter)
 	struct array_iter *it = (struct array_iter *)iter;
 
 	if (begin(it))
-		show(it, 0);
+		show(it, 0, true);
 }
 
 static void array_seek_last(struct iter *iter)
@@ -88,7 +108,7 @@ static void array_seek_last(struct iter *iter)
 	struct array_iter *it = (struct array_iter *)iter;
 
 	if (begin(it))
-		show(it, it->count - 1);
+		show(it, it->count - 1, false);
 }
 
 static void array_seek(struct iter *iter, struct slice key, uint64_t sequence)
@@ -97,7 +117,7 @@ static void array_seek(struct iter *iter, struct slice key, uint64_t sequence)
 	size_t at = lower_bound(it, key, sequence);
 
 	if (begin(it))
-		show(it, at);
+		show(it, at, true);
 }
 
 static void array_seek_before(struct iter *iter, struct slice key)
@@ -106,25 +126,29 @@ static void array_seek_before(struct iter *iter, struct slice key)
 	size_t at = lower_bound(it, key, ENTRY_SEQUENCE_MAX);
 
 	if (begin(it))
-		show(it, at - 1);
+		show(it, at - 1, false);
 }
 
 static void array_next(struct iter *iter)
 {
 	struct array_iter *it = (struct array_iter *)iter;
 
-	assert(iter->valid);
+	size_t at = it->run_at + (size_t)(iter->entry - iter->first);
+
+	assert(iter->valid && iter->entry == iter->last);
 	if (begin(it))
-		show(it, it->at + 1);
+		show(it, at + 1, true);
 }
 
 static void array_prev(struct iter *iter)
 {
 	struct array_iter *it = (struct array_iter *)iter;
 
-	assert(iter->valid);
+	size_t at = it->run_at;
+
+	assert(iter->valid && iter->entry == iter->first);
 	if (begin(it))
-		show(it, it->at - 1);
+		show(it, at - 1, false);
 }
 
 static kv_status array_status(const struct iter *iter, struct kv_error *err)
@@ -173,6 +197,8 @@ struct iter *array_iter_new(const struct entry *entries, size_t count)
 	it->base.ops = &array_ops;
 	it->entries = entries;
 	it->count = count;
+	it->run_max = 1;
+	bytes *= ARRAY_ITER_RUN_MAX;
 	it->scratch_bytes = bytes;
 	it->scratch[0] = malloc(bytes);
 	it->scratch[1] = malloc(bytes);
@@ -180,6 +206,17 @@ struct iter *array_iter_new(const struct entry *entries, size_t count)
 		return &it->base;
 	array_close(&it->base);
 	return NULL;
+}
+
+void array_iter_set_runs(struct iter *iter, size_t entries)
+{
+	assert(entries > 0 && entries <= ARRAY_ITER_RUN_MAX);
+	((struct array_iter *)iter)->run_max = entries;
+}
+
+void array_iter_keep_slices(struct iter *iter)
+{
+	iter->keeps_slices = true;
 }
 
 void array_iter_fail(struct iter *iter, size_t moves, kv_status status)

@@ -11,8 +11,16 @@
 
 #include <stddef.h>
 
-/* `entries` in the order of entry.h, borrowed. NULL when out of memory. */
+enum { ARRAY_ITER_RUN_MAX = 8 };
+
+/* `entries` in the order of entry.h, borrowed. Its runs have one entry. NULL when out of memory. */
 struct iter *array_iter_new(const struct entry *entries, size_t count);
+
+/* Runs of up to `entries` (1..ARRAY_ITER_RUN_MAX) from now on. Moves within one are not counted, and do not fail. */
+void array_iter_set_runs(struct iter *iter, size_t entries);
+
+/* Its slices stay good until it is closed (iter.h: keeps_slices), from now on. */
+void array_iter_keep_slices(struct iter *iter);
 
 /* The move (seek, next or prev) after `moves` more ones fails with `status`: 0 is the next one. */
 void array_iter_fail(struct iter *iter, size_t moves, kv_status status);

@@ -38,18 +38,19 @@ struct daemonproc {
 	int exit_status; /* of the last run */
 };
 
-/* A port that nobody has now. */
-static uint16_t find_port(void)
+uint16_t daemonproc_find_port(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+		bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
 		getsockname(fd, (struct sockaddr *)&address, &len) != 0)
 		die_errno("cannot find a free port");
-	close(fd);
+	/* stays open: what is bound is given to nobody who asks for any port, or connects; the daemon may have it beside us */
 	return ntohs(address.sin_port);
 }
 
@@ -88,7 +89,7 @@ struct daemonproc *daemonproc_new(const char *dir, const char *settings)
 	proc->dir = path_in(dir, "");
 	proc->config_path = path_in(dir, "kvstored.conf");
 	proc->log_path = path_in(dir, "log");
-	proc->port = find_port();
+	proc->port = daemonproc_find_port();
 	proc->pid_fd = -1;
 	daemonproc_configure(proc, settings);
 	return proc;
@@ -109,6 +110,11 @@ struct daemonproc *daemonproc_free(struct daemonproc *proc)
 uint16_t daemonproc_port(const struct daemonproc *proc)
 {
 	return proc->port;
+}
+
+pid_t daemonproc_pid(const struct daemonproc *proc)
+{
+	return proc->pid;
 }
 
 static _Noreturn void run_child(const struct daemonproc *proc, pid_t parent)

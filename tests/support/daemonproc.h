@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct daemonproc;
 
@@ -20,6 +21,12 @@ void daemonproc_configure(struct daemonproc *proc, const char *settings);
 
 /* Kills it when it runs. NULL allowed; returns NULL. */
 struct daemonproc *daemonproc_free(struct daemonproc *proc);
+
+/* A port of 127.0.0.1 that is kept free for our daemons until this process ends. */
+uint16_t daemonproc_find_port(void);
+
+/* 0: it does not run. */
+pid_t daemonproc_pid(const struct daemonproc *proc);
 
 uint16_t daemonproc_port(const struct daemonproc *proc);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #define _GNU_SOURCE
 #include "support/fake_server.h"
+#include "support/runner.h"
 
-#include <check.h>
 #include <stdio.h>
 
 struct fake_server fake;

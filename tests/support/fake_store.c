@@ -16,11 +16,13 @@ struct entry {
 	struct buf key;
 	struct buf value;
 	uint64_t version;
+	uint64_t expires_unix_ms; /* told, but nothing expires */
 };
 
 struct operation {
 	struct buf key;
 	struct buf value;
+	uint64_t expires_unix_ms;
 	bool is_delete;
 	struct store_condition condition;
 	struct store_outcome outcome;
@@ -49,8 +51,20 @@ struct store {
 	enum store_state state;
 	char reason[100];
 	unsigned patience;
-	unsigned iterators;
+	unsigned iterators, snapshots;
 	pthread_t thread;
+};
+
+/* Copies of what there was. */
+struct picture {
+	struct entry *entries;
+	size_t count;
+	uint64_t version;
+};
+
+struct store_snapshot {
+	struct store *store;
+	struct picture picture;
 };
 
 struct store_iter {
@@ -59,7 +73,7 @@ struct store_iter {
 	size_t count;
 	size_t at; /* == count: not valid */
 	unsigned moves_left;
-	bool gave_up;
+	bool gave_up, backward;
 };
 
 /* Not Check's assertions: fake_server uses this outside of any test. */
@@ -88,6 +102,15 @@ static size_t lower_bound(const struct entry *entries, size_t count, struct slic
 static bool is_at(const struct store *store, size_t at, struct slice key)
 {
 	return at < store->count && slice_equal(buf_slice(&store->entries[at].key), key);
+}
+
+static void free_entries(struct entry *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		buf_free(&entries[i].key);
+		buf_free(&entries[i].value);
+	}
+	free(entries);
 }
 
 static bool condition_holds(const struct operation *op, bool existed, uint64_t version)
@@ -125,7 +148,8 @@ static void apply(struct store *store, struct operation *op)
 	if (!existed)
 		memmove(&store->entries[at + 1], &store->entries[at],
 			(store->count++ - at) * sizeof store->entries[0]);
-	store->entries[at] = (struct entry){ .key = op->key, .value = op->value, .version = store->version };
+	store->entries[at] = (struct entry){ .key = op->key, .value = op->value, .version = store->version,
+		.expires_unix_ms = op->expires_unix_ms };
 	op->key = (struct buf){ 0 };
 	op->value = (struct buf){ 0 };
 }
@@ -224,11 +248,7 @@ struct store *fake_store_free(struct store *store)
 	pthread_cond_broadcast(&store->changed);
 	pthread_mutex_unlock(&store->mu);
 	pthread_join(store->thread, NULL);
-	for (size_t i = 0; i < store->count; i++) {
-		buf_free(&store->entries[i].key);
-		buf_free(&store->entries[i].value);
-	}
-	free(store->entries);
+	free_entries(store->entries, store->count);
 	pthread_cond_destroy(&store->changed);
 	pthread_mutex_destroy(&store->mu);
 	free(store);
@@ -314,9 +334,9 @@ struct store_batch *store_batch_free(struct store_batch *batch)
 }
 
 static kv_status add_operation(struct store_batch *batch, struct slice key, struct slice value,
-	bool is_delete, const struct store_condition *condition)
+	bool is_delete, uint64_t expires_unix_ms, const struct store_condition *condition)
 {
-	struct operation op = { .is_delete = is_delete };
+	struct operation op = { .is_delete = is_delete, .expires_unix_ms = expires_unix_ms };
 	struct operation *grown;
 
 	if (key.len == 0 || key.len > STORE_KEY_MAX)
@@ -339,14 +359,18 @@ static kv_status add_operation(struct store_batch *batch, struct slice key, stru
 kv_status store_batch_put(struct store_batch *batch, struct slice key, struct slice value,
 	uint64_t expires_unix_ms, const struct store_condition *condition)
 {
-	must(expires_unix_ms == 0);
-	return add_operation(batch, key, value, false, condition);
+	return add_operation(batch, key, value, false, expires_unix_ms, condition);
 }
 
 kv_status store_batch_delete(struct store_batch *batch, struct slice key,
 	const struct store_condition *condition)
 {
-	return add_operation(batch, key, slice_of(NULL, 0), true, condition);
+	return add_operation(batch, key, slice_of(NULL, 0), true, 0, condition);
+}
+
+size_t store_batch_count(const struct store_batch *batch)
+{
+	return batch->count;
 }
 
 struct store_outcome store_batch_outcome(const struct store_batch *batch, size_t index)
@@ -382,25 +406,37 @@ void store_submit(struct store *store, struct store_batch *batch, store_done don
 
 /* ---- store.h: reading ---- */
 
+/* What there is, or was when the snapshot was taken. store->mu is held. */
+static struct picture picture_locked(const struct store *store, const struct store_snapshot *snapshot)
+{
+	return snapshot ? snapshot->picture :
+		(struct picture){ .entries = store->entries, .count = store->count, .version = store->version };
+}
+
 kv_status store_get(struct store *store, const struct store_snapshot *snapshot, struct slice key,
 	struct store_value *ret, struct kv_error *err)
 {
+	struct picture picture;
+	const struct entry *entry;
 	kv_status status;
 	struct buf value = { 0 };
 	size_t at;
 
-	(void)snapshot;
 	pthread_mutex_lock(&store->mu);
+	picture = picture_locked(store, snapshot);
 	status = store->read_status;
-	at = lower_bound(store->entries, store->count, key);
-	if (status == KV_OK && !is_at(store, at, key))
+	at = lower_bound(picture.entries, picture.count, key);
+	entry = at < picture.count ? &picture.entries[at] : NULL;
+	if (status == KV_OK && (!entry || !slice_equal(buf_slice(&entry->key), key)))
 		status = KV_NOT_FOUND;
 	if (status == KV_OK)
-		status = buf_set(&value, buf_slice(&store->entries[at].value));
+		status = buf_set(&value, buf_slice(&entry->value));
 	if (status == KV_OK) {
 		ret->value = pinned_malloced(value.data, value.len);
-		ret->version = store->entries[at].version;
-		ret->expires_unix_ms = 0;
+		ret->version = entry->version;
+		ret->expires_unix_ms = entry->expires_unix_ms;
+		ret->large = NULL;
+		ret->size = value.len;
 	} else if (status == KV_CORRUPT) {
 		status = kv_error_corrupt(err, "000012.sst", 4096, "block checksum does not match");
 	} else {
@@ -410,40 +446,80 @@ kv_status store_get(struct store *store, const struct store_snapshot *snapshot, 
 	return status;
 }
 
-static kv_status copy_entries(struct store_iter *iter, const struct store *store)
+/* False: no memory; nothing is left of it. */
+static bool copy_picture(const struct picture *from, struct entry **ret, size_t *ret_count)
 {
-	iter->entries = calloc(store->count + 1, sizeof iter->entries[0]);
-	if (!iter->entries)
-		return KV_NO_MEMORY;
-	for (; iter->count < store->count; iter->count++) {
-		struct entry *to = &iter->entries[iter->count];
-		const struct entry *from = &store->entries[iter->count];
+	struct entry *entries = calloc(from->count + 1, sizeof entries[0]);
 
-		to->version = from->version;
-		if (buf_set(&to->key, buf_slice(&from->key)) != KV_OK)
-			return KV_NO_MEMORY;
-		if (buf_set(&to->value, buf_slice(&from->value)) != KV_OK) {
-			buf_free(&to->key);
-			return KV_NO_MEMORY;
+	for (size_t i = 0; entries && i < from->count; i++) {
+		entries[i].version = from->entries[i].version;
+		if (buf_set(&entries[i].key, buf_slice(&from->entries[i].key)) != KV_OK ||
+			buf_set(&entries[i].value, buf_slice(&from->entries[i].value)) != KV_OK) {
+			free_entries(entries, i + 1);
+			entries = NULL;
 		}
 	}
-	return KV_OK;
+	if (entries) {
+		*ret = entries;
+		*ret_count = from->count;
+	}
+	return entries != NULL;
+}
+
+struct store_snapshot *store_snapshot_new(struct store *store)
+{
+	struct store_snapshot *snapshot = calloc(1, sizeof *snapshot);
+	struct picture now;
+	bool copied;
+
+	if (!snapshot)
+		return NULL;
+	snapshot->store = store;
+	pthread_mutex_lock(&store->mu);
+	now = picture_locked(store, NULL);
+	snapshot->picture.version = now.version;
+	copied = copy_picture(&now, &snapshot->picture.entries, &snapshot->picture.count);
+	store->snapshots += copied;
+	pthread_mutex_unlock(&store->mu);
+	if (!copied) {
+		free(snapshot);
+		return NULL;
+	}
+	return snapshot;
+}
+
+struct store_snapshot *store_snapshot_free(struct store_snapshot *snapshot)
+{
+	if (!snapshot)
+		return NULL;
+	pthread_mutex_lock(&snapshot->store->mu);
+	snapshot->store->snapshots--;
+	pthread_mutex_unlock(&snapshot->store->mu);
+	free_entries(snapshot->picture.entries, snapshot->picture.count);
+	free(snapshot);
+	return NULL;
+}
+
+uint64_t store_snapshot_version(const struct store_snapshot *snapshot)
+{
+	return snapshot->picture.version;
 }
 
 kv_status store_iter_open(struct store *store, const struct store_snapshot *snapshot,
 	struct store_iter **ret, struct kv_error *err)
 {
 	struct store_iter *iter = calloc(1, sizeof *iter);
+	struct picture picture;
 	kv_status status;
 
-	(void)snapshot;
 	if (!iter)
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory");
 	iter->store = store;
 	pthread_mutex_lock(&store->mu);
 	status = store->read_status;
-	if (status == KV_OK)
-		status = copy_entries(iter, store);
+	picture = picture_locked(store, snapshot);
+	if (status == KV_OK && !copy_picture(&picture, &iter->entries, &iter->count))
+		status = KV_NO_MEMORY;
 	iter->at = iter->count;
 	iter->moves_left = store->patience;
 	store->iterators++;
@@ -460,14 +536,10 @@ struct store_iter *store_iter_close(struct store_iter *iter)
 {
 	if (!iter)
 		return NULL;
-	for (size_t i = 0; i < iter->count; i++) {
-		buf_free(&iter->entries[i].key);
-		buf_free(&iter->entries[i].value);
-	}
 	pthread_mutex_lock(&iter->store->mu);
 	iter->store->iterators--;
 	pthread_mutex_unlock(&iter->store->mu);
-	free(iter->entries);
+	free_entries(iter->entries, iter->count);
 	free(iter);
 	return NULL;
 }
@@ -481,16 +553,19 @@ static void move_to(struct store_iter *iter, size_t at)
 
 void store_iter_seek_first(struct store_iter *iter)
 {
+	iter->backward = false;
 	move_to(iter, 0);
 }
 
 void store_iter_seek_last(struct store_iter *iter)
 {
+	iter->backward = true;
 	move_to(iter, iter->count > 0 ? iter->count - 1 : 0);
 }
 
 void store_iter_seek(struct store_iter *iter, struct slice key)
 {
+	iter->backward = false;
 	move_to(iter, lower_bound(iter->entries, iter->count, key));
 }
 
@@ -498,16 +573,19 @@ void store_iter_seek_before(struct store_iter *iter, struct slice key)
 {
 	size_t at = lower_bound(iter->entries, iter->count, key);
 
+	iter->backward = true;
 	move_to(iter, at > 0 ? at - 1 : iter->count);
 }
 
 void store_iter_next(struct store_iter *iter)
 {
+	iter->backward = false;
 	move_to(iter, iter->at + 1);
 }
 
 void store_iter_prev(struct store_iter *iter)
 {
+	iter->backward = true;
 	move_to(iter, iter->at > 0 ? iter->at - 1 : iter->count);
 }
 
@@ -518,7 +596,8 @@ bool store_iter_valid(const struct store_iter *iter)
 
 struct slice store_iter_key(const struct store_iter *iter)
 {
-	return buf_slice(&iter->entries[iter->at].key);
+	/* where it gave up: what was passed last, or what comes next */
+	return buf_slice(&iter->entries[iter->at + (iter->gave_up && iter->backward)].key);
 }
 
 struct slice store_iter_value(const struct store_iter *iter)
@@ -575,6 +654,7 @@ void store_get_stats(struct store *store, struct store_stats *ret)
 	ret->memtable_entries = store->count;
 	ret->last_version = store->version;
 	ret->iterators = store->iterators;
+	ret->snapshots = store->snapshots;
 	pthread_mutex_unlock(&store->mu);
 	ret->levels[1].tables = 3;
 }

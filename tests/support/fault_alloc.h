@@ -15,6 +15,14 @@
 /* The nth allocation from now (1 = the next) fails, and with `from_then_on` every later one. 0: none. */
 void fault_alloc_fail(uint64_t nth, bool from_then_on);
 
+/* The same, for allocations of the calling thread only: what threads in the background do meanwhile is neither counted nor failed. 0 as the
+ * nth: none, and all threads are meant again. */
+void fault_alloc_fail_here(uint64_t nth);
+
+/* Between the two, allocations of the calling thread are neither counted nor failed: for what a test does itself. They nest. */
+void fault_alloc_pause(void);
+void fault_alloc_resume(void);
+
 /* Allocations tried, and failed by us, since the last fault_alloc_fail. */
 uint64_t fault_alloc_count(void);
 uint64_t fault_alloc_failed(void);

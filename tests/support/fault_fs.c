@@ -5,8 +5,8 @@
  */
 #define _GNU_SOURCE
 #include "support/fault_fs.h"
+#include "support/runner.h"
 
-#include <check.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -36,6 +36,7 @@ struct fault_fs {
 	struct rule rules[RULES_MAX];
 	int rule_count;
 	size_t max_bytes;
+	bool maps;
 	void (*hook)(void *arg, enum fault_op op, const char *name);
 	void *hook_arg;
 	bool recording;
@@ -45,9 +46,9 @@ struct fault_fs {
 
 const char *fault_op_name(enum fault_op op)
 {
-	static const char *const names[] = { "open", "close", "pread", "pwritev", "fdatasync", "fsync",
-		"ftruncate", "fallocate", "rename", "link", "unlink", "mkdir", "size", "lock", "list",
-		"space", "any" };
+	static const char *const names[] = { "open", "close", "pread", "pwritev", "fdatasync", "fsync", "writeback",
+		"ftruncate", "fallocate", "rename", "link", "unlink", "mkdir", "rmdir", "size", "lock", "list",
+		"space", "map", "any" };
 
 	return names[op];
 }
@@ -277,6 +278,16 @@ static int fault_fsync(void *ctx, int fd)
 	return errnum != 0 ? failure(errnum) : f->below->ops->fsync(f->below->ctx, fd);
 }
 
+static int fault_writeback(void *ctx, int fd, off_t offset, off_t len)
+{
+	struct fault_fs *f = ctx;
+	int errnum = begin_numbers(f, FAULT_WRITEBACK, fd, 2, (uint64_t)offset, (uint64_t)len, NULL);
+
+	if (errnum != 0)
+		return failure(errnum);
+	return f->below->ops->writeback(f->below->ctx, fd, offset, len);
+}
+
 static int fault_ftruncate(void *ctx, int fd, off_t len)
 {
 	struct fault_fs *f = ctx;
@@ -332,6 +343,14 @@ static int fault_mkdir(void *ctx, int dir_fd, const char *name, mode_t mode)
 	return errnum != 0 ? failure(errnum) : f->below->ops->mkdir(f->below->ctx, dir_fd, name, mode);
 }
 
+static int fault_rmdir(void *ctx, int dir_fd, const char *name)
+{
+	struct fault_fs *f = ctx;
+	int errnum = begin_plain(f, FAULT_RMDIR, base_name(name));
+
+	return errnum != 0 ? failure(errnum) : f->below->ops->rmdir(f->below->ctx, dir_fd, name);
+}
+
 static int fault_size(void *ctx, int fd, uint64_t *ret_bytes)
 {
 	struct fault_fs *f = ctx;
@@ -366,6 +385,36 @@ static int fault_space(void *ctx, int dir_fd, uint64_t *ret_free_bytes)
 	return f->below->ops->space(f->below->ctx, dir_fd, ret_free_bytes);
 }
 
+static bool allows_maps(struct fault_fs *f)
+{
+	bool ret;
+
+	pthread_mutex_lock(&f->mu);
+	ret = f->maps;
+	pthread_mutex_unlock(&f->mu);
+	return ret;
+}
+
+static void *fault_map(void *ctx, int fd, off_t offset, size_t len)
+{
+	struct fault_fs *f = ctx;
+	int errnum = ENODEV;
+
+	if (allows_maps(f))
+		errnum = begin_numbers(f, FAULT_MAP, fd, 2, (uint64_t)offset, len, NULL);
+	if (errnum == 0)
+		return f->below->ops->map(f->below->ctx, fd, offset, len);
+	errno = errnum;
+	return NULL;
+}
+
+static void fault_unmap(void *ctx, void *at, size_t len)
+{
+	struct fault_fs *f = ctx;
+
+	f->below->ops->unmap(f->below->ctx, at, len);
+}
+
 static const struct fs_ops fault_ops = {
 	.open = fault_open,
 	.close = fault_close,
@@ -373,16 +422,20 @@ static const struct fs_ops fault_ops = {
 	.pwritev = fault_pwritev,
 	.fdatasync = fault_fdatasync,
 	.fsync = fault_fsync,
+	.writeback = fault_writeback,
 	.ftruncate = fault_ftruncate,
 	.fallocate = fault_fallocate,
 	.rename = fault_rename,
 	.link = fault_link,
 	.unlink = fault_unlink,
 	.mkdir = fault_mkdir,
+	.rmdir = fault_rmdir,
 	.size = fault_size,
 	.lock = fault_lock,
 	.list = fault_list,
 	.space = fault_space,
+	.map = fault_map,
+	.unmap = fault_unmap,
 };
 
 struct fault_fs *fault_fs_new(const struct fs *below)
@@ -462,6 +515,13 @@ void fault_fs_shorten(struct fault_fs *fault, size_t max)
 {
 	pthread_mutex_lock(&fault->mu);
 	fault->max_bytes = max;
+	pthread_mutex_unlock(&fault->mu);
+}
+
+void fault_fs_allow_maps(struct fault_fs *fault)
+{
+	pthread_mutex_lock(&fault->mu);
+	fault->maps = true;
 	pthread_mutex_unlock(&fault->mu);
 }
 

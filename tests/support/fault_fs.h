@@ -17,16 +17,19 @@ enum fault_op {
 	FAULT_PWRITEV,
 	FAULT_FDATASYNC,
 	FAULT_FSYNC,
+	FAULT_WRITEBACK,
 	FAULT_FTRUNCATE,
 	FAULT_FALLOCATE,
 	FAULT_RENAME,
 	FAULT_LINK,
 	FAULT_UNLINK,
 	FAULT_MKDIR,
+	FAULT_RMDIR,
 	FAULT_SIZE,
 	FAULT_LOCK,
 	FAULT_LIST,
 	FAULT_SPACE,
+	FAULT_MAP, /* only once maps are allowed */
 	FAULT_OP_COUNT,
 	FAULT_ANY = FAULT_OP_COUNT,
 };
@@ -65,6 +68,10 @@ uint64_t fault_fs_failed(struct fault_fs *fault);
 /* No read or write moves more than `max_bytes` at once; 0: no limit. */
 void fault_fs_shorten(struct fault_fs *fault, size_t max_bytes);
 
+/* At first no file can be mapped, so that every write is an operation that a rule can fail. From now on windows are given; what is
+ * written to them is not seen here. */
+void fault_fs_allow_maps(struct fault_fs *fault);
+
 /* Called before each operation, without a lock: it may wait, or use the fs itself. `name` is the file or
  * directory concerned (the old name of a rename), without its path. NULL: none. */
 void fault_fs_hook(struct fault_fs *fault,
@@ -72,7 +79,7 @@ void fault_fs_hook(struct fault_fs *fault,
 
 /* Recording starts off. One line an operation, e.g.
  *   create temp / open MANIFEST / pwritev temp 0 100 (offset, bytes) / fdatasync temp / rename temp MANIFEST /
- *   fsync data / ftruncate x 5 / fallocate x 4096
+ *   fsync data / writeback x 0 100 / map x 0 65536 / ftruncate x 5 / fallocate x 4096
  * and " failed" at the end when a rule failed it. */
 void fault_fs_record(struct fault_fs *fault, bool on);
 /* The lines so far, to be freed by the caller; recording goes on with none. */

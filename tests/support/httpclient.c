@@ -475,6 +475,14 @@ void httpclient_poll(struct httpclient *client, int wait_ms)
 	handle_failures(client);
 }
 
+void httpclient_abandon(struct httpclient *client)
+{
+	for (unsigned i = 0; i < client->connection_count; i++)
+		if (client->connections[i].fd >= 0)
+			fail(&client->connections[i], HTTPCLIENT_LOST);
+	handle_failures(client);
+}
+
 unsigned httpclient_open_requests(const struct httpclient *client)
 {
 	return client->open_requests;

@@ -60,6 +60,9 @@ void httpclient_send(struct httpclient *client, unsigned connection,
 /* Waits up to `wait_ms` (-1: until something happens) and handles what has arrived. */
 void httpclient_poll(struct httpclient *client, int wait_ms);
 
+/* Closes all connections at once, unread: what was sent whole is HTTPCLIENT_LOST. */
+void httpclient_abandon(struct httpclient *client);
+
 /* Requests sent on all connections (on one) whose `done` was not called yet. */
 unsigned httpclient_open_requests(const struct httpclient *client);
 unsigned httpclient_open_on(const struct httpclient *client, unsigned connection);

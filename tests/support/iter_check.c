@@ -10,16 +10,15 @@ struct slice iter_check_key(uint64_t *rnd, uint8_t *to)
 {
 	static const uint8_t alphabet[4] = { 0x00, 'a', 0x80, 0xff };
 	uint64_t r = runner_random(rnd);
-	size_t len = 1 + r % 3;
+	size_t len = 1 + r % 3, same;
 
 	r >>= 8;
-	/* some keys differ only behind their first eight bytes */
-	if (r % 3 == 0) {
-		memset(to, 'p', 8);
-		len += 8;
-	}
+	/* some keys differ only behind their first 8 or 16 bytes */
+	same = r % 4 < 2 ? r % 4 * 8 + 8 : 0;
+	memset(to, 'p', same);
+	len += same;
 	r >>= 8;
-	for (size_t i = len > 8 ? 8 : 0; i < len; i++, r >>= 2)
+	for (size_t i = same; i < len; i++, r >>= 2)
 		to[i] = alphabet[r & 3];
 	return slice_of(to, len);
 }
@@ -30,7 +29,7 @@ struct entry *iter_check_entries(uint64_t *rnd, size_t count)
 
 	ck_assert_ptr_nonnull(entries);
 	for (size_t i = 0; i < count; i++) {
-		uint8_t *bytes = malloc(32);
+		uint8_t *bytes = malloc(2 * ITER_CHECK_KEY_MAX);
 
 		if (!bytes)
 			ck_abort_msg("out of memory");
@@ -38,8 +37,8 @@ struct entry *iter_check_entries(uint64_t *rnd, size_t count)
 		entries[i].sequence = i + 1;
 		entries[i].kind = runner_random(rnd) % 4 == 0 ? ENTRY_DELETE : ENTRY_PUT;
 		if (entries[i].kind == ENTRY_PUT) {
-			memcpy(bytes + 16, &entries[i].sequence, sizeof entries[i].sequence);
-			entries[i].value = slice_of(bytes + 16, runner_random(rnd) % 9);
+			memcpy(bytes + ITER_CHECK_KEY_MAX, &entries[i].sequence, sizeof entries[i].sequence);
+			entries[i].value = slice_of(bytes + ITER_CHECK_KEY_MAX, runner_random(rnd) % 9);
 			entries[i].expires_unix_ms = runner_random(rnd) % 3 * 1000;
 		}
 	}
@@ -66,13 +65,13 @@ static void check_at(const struct iter *iter, const struct entry *entries, size_
 {
 	/* ck_assert reports every call to the parent process, which is slow */
 	if (iter_status(iter, NULL) != KV_OK || iter->valid != (at < count) ||
-		(at < count && !iter_check_same(&iter->entry, &entries[at])))
+		(at < count && !iter_check_same(iter->entry, &entries[at])))
 		ck_abort_msg("the iterator is not at entry %zu of %zu", at, count);
 }
 
 static size_t seek_somewhere(struct iter *iter, const struct entry *entries, size_t count, uint64_t *rnd)
 {
-	uint8_t bytes[16];
+	uint8_t bytes[ITER_CHECK_KEY_MAX];
 	struct slice key = iter_check_key(rnd, bytes);
 	uint64_t sequence = runner_random(rnd) % (count + 2);
 	size_t at = 0;

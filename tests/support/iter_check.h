@@ -8,11 +8,13 @@
 #include <stddef.h>
 
 /* `count` random entries in the order of entry.h: short keys over few bytes, so that keys are often equal, prefixes of one
- * another, and alike in their first eight bytes; sequences 1..count, each once. Freed with iter_check_free(). */
+ * another, and alike in their first 8 or 16 bytes; sequences 1..count, each once. Freed with iter_check_free(). */
 struct entry *iter_check_entries(uint64_t *rnd, size_t count);
 void iter_check_free(struct entry *entries, size_t count);
 
-/* A random key of the same kind; `to` has room for 16 bytes. */
+enum { ITER_CHECK_KEY_MAX = 19 };
+
+/* A random key of the same kind; `to` has room for ITER_CHECK_KEY_MAX bytes. */
 struct slice iter_check_key(uint64_t *rnd, uint8_t *to);
 
 /* `moves` random moves (a seek, or some steps forward or backward); after each the iterator must show what the array says. Fails the

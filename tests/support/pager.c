@@ -3,59 +3,11 @@
 #include "support/pager.h"
 
 #include "support/die.h"
+#include "support/jsonitem.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-static int base64_digit(char c)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
-
-	return at ? (int)(at - digits) : -1;
-}
-
-static bool decode_base64(const char *text, size_t len, struct buf *out)
-{
-	uint32_t bits = 0;
-	int bit_count = 0;
-	size_t i;
-
-	buf_clear(out);
-	while (len > 0 && text[len - 1] == '=')
-		len--;
-	for (i = 0; i < len; i++) {
-		int digit = base64_digit(text[i]);
-
-		if (digit < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit;
-		bit_count += 6;
-		if (bit_count >= 8) {
-			bit_count -= 8;
-			must(buf_append_byte(out, (uint8_t)(bits >> bit_count)));
-		}
-	}
-	return true;
-}
-
-/* The bytes of `name` or of `name_b64`, exactly one of which must be there. */
-static bool read_bytes(const json_t *item, const char *name, struct buf *out)
-{
-	char b64_name[16];
-	const json_t *text = json_object_get(item, name);
-	const json_t *b64;
-
-	snprintf(b64_name, sizeof(b64_name), "%s_b64", name);
-	b64 = json_object_get(item, b64_name);
-	if (json_is_string(text) && !b64) {
-		must(buf_set(out, slice_of(json_string_value(text), json_string_length(text))));
-		return true;
-	}
-	return json_is_string(b64) && !text &&
-		decode_base64(json_string_value(b64), json_string_length(b64), out);
-}
 
 static void build_target(struct buf *out, const struct pager_options *options, const char *cursor)
 {
@@ -97,6 +49,13 @@ static json_t *fetch(struct httpclient *client, struct slice target, char *error
 	return page;
 }
 
+/* A page leaves a large value out, and says how large it is. */
+static bool read_value(const json_t *one, struct buf *to)
+{
+	buf_clear(to);
+	return json_is_integer(json_object_get(one, "large")) || jsonitem_bytes(one, "value", to);
+}
+
 static bool hand_out(const json_t *page, const struct pager_options *options, pager_item item,
 	void *arg, char *error, size_t error_size)
 {
@@ -110,8 +69,8 @@ static bool hand_out(const json_t *page, const struct pager_options *options, pa
 	for (i = 0; good && i < json_array_size(items); i++) {
 		const json_t *one = json_array_get(items, i);
 
-		good = read_bytes(one, "key", &key) &&
-			(options->keys_only || read_bytes(one, "value", &value));
+		good = jsonitem_bytes(one, "key", &key) &&
+			(options->keys_only || read_value(one, &value));
 		if (!good)
 			snprintf(error, error_size, "item %zu of a page has no proper key or value", i);
 		else

@@ -15,7 +15,7 @@ struct pager_options {
 	bool reverse;
 };
 
-/* One item; `value` is empty with keys_only. False ends the walk. */
+/* One item; `value` is empty with keys_only, and when it is too large for a page. False ends the walk. */
 typedef bool (*pager_item)(void *arg, struct slice key, struct slice value);
 
 /* Walks to the end. False when `item` said so or when a page was wrong, which is then told in `error`. */

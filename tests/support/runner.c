@@ -66,6 +66,11 @@ uint64_t runner_seed(void)
 	return seed;
 }
 
+size_t runner_first(void)
+{
+	return RUNNER_STEP == 1 ? 0 : (size_t)(runner_seed() % RUNNER_STEP);
+}
+
 uint64_t runner_random(uint64_t *state)
 {
 	uint64_t x = *state;

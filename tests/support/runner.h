@@ -7,7 +7,12 @@
 #define KV_SUPPORT_RUNNER_H
 
 #include <check.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* Check notes the place of every assertion that holds, by a write to a file: most of the time of tests with many. What fails tells its
+ * place itself, and a signal the sanitizers'. */
+#define _mark_point(file, line) ((void)0)
 
 /* Runs the suite; the value is main()'s exit status. */
 int runner_run(Suite *suite);
@@ -16,6 +21,20 @@ int runner_run(Suite *suite);
  * runner_remove_dir(). */
 char *runner_new_dir(void);
 void runner_remove_dir(char *path);
+
+/*
+ * A test that goes through every case in one thread shows in the plain build that the answers are right; a sanitizer is to see how they
+ * are come by, for which each RUNNER_STEP-th case is enough, from one on that the seed chooses:
+ *     for (size_t at = runner_first(); at < count; at += RUNNER_STEP)
+ */
+#if defined(__SANITIZE_THREAD__)
+enum { RUNNER_STEP = 17 };
+#elif defined(__SANITIZE_ADDRESS__)
+enum { RUNNER_STEP = 4 };
+#else
+enum { RUNNER_STEP = 1 };
+#endif
+size_t runner_first(void);
 
 /* The seed of this run: $KV_TEST_SEED, or from the clock; printed once. */
 uint64_t runner_seed(void);

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "support/small_store.h"
 
+#include "base/clock.h"
 #include "support/runner.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
+
+/* Events come from any thread. */
+static pthread_mutex_t events = PTHREAD_MUTEX_INITIALIZER;
 
 static void remember(void *arg, enum log_level level, const char *text)
 {
@@ -11,8 +18,37 @@ static void remember(void *arg, enum log_level level, const char *text)
 
 	if (level > LOG_LEVEL_WARNING)
 		return;
+	pthread_mutex_lock(&events);
 	small->warnings++;
 	snprintf(small->last_warning, sizeof small->last_warning, "%s", text);
+	pthread_mutex_unlock(&events);
+}
+
+unsigned small_warnings(struct small_store *small)
+{
+	unsigned ret;
+
+	pthread_mutex_lock(&events);
+	ret = small->warnings;
+	pthread_mutex_unlock(&events);
+	return ret;
+}
+
+bool small_was_warned(struct small_store *small, const char *part)
+{
+	bool ret;
+
+	pthread_mutex_lock(&events);
+	ret = strstr(small->last_warning, part) != NULL;
+	pthread_mutex_unlock(&events);
+	return ret;
+}
+
+void small_forget_warnings(struct small_store *small)
+{
+	pthread_mutex_lock(&events);
+	small->warnings = 0;
+	pthread_mutex_unlock(&events);
 }
 
 void small_store_init(struct small_store *small)
@@ -25,6 +61,7 @@ void small_store_init(struct small_store *small)
 	small->options.memtable_bytes = 64 * 1024;
 	small->options.block_cache_bytes = 16 * 1024;
 	small->options.tunables.flush_interval_s = 0;
+	small->options.tunables.scrub_interval_s = 0;
 	small->options.event = remember;
 	small->options.event_arg = small;
 }
@@ -41,6 +78,23 @@ void small_store_open(struct small_store *small)
 
 	ck_assert_msg(small_store_try_open(small, &err) == KV_OK, "%s",
 		kv_error_format(&err, line, sizeof line));
+}
+
+void small_wait_for_segments(struct small_store *small, uint64_t count)
+{
+	uint64_t deadline = clock_monotonic_us() + 120 * 1000000;
+	struct store_stats stats = { 0 };
+
+	while (stats.wal_segments < count) {
+		ck_assert(clock_monotonic_us() < deadline);
+		ck_assert_int_ge(sched_yield(), 0);
+		store_get_stats(small->store, &stats);
+	}
+}
+
+void small_wait_for_spare(struct small_store *small)
+{
+	small_wait_for_segments(small, 2);
 }
 
 void small_store_crash(struct small_store *small)
@@ -80,6 +134,50 @@ kv_status small_delete(struct small_store *small, const char *key)
 	if (!batch)
 		return KV_NO_MEMORY;
 	return commit(small, batch, store_batch_delete(batch, slice_of_string(key), NULL));
+}
+
+kv_status small_delete_range(struct small_store *small, const char *start, const char *end)
+{
+	struct store_batch *batch = store_batch_new(small->store);
+
+	if (!batch)
+		return KV_NO_MEMORY;
+	return commit(small, batch, store_batch_delete_range(batch, slice_of_string(start),
+		slice_of_string(end)));
+}
+
+void small_fill(struct small_store *small, unsigned from, unsigned to, const char *value)
+{
+	char key[32];
+
+	for (unsigned i = from; i < to; i++) {
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert_int_eq(small_put(small, key, value), KV_OK);
+	}
+}
+
+struct store_stats small_stats(struct small_store *small)
+{
+	struct store_stats ret;
+
+	store_get_stats(small->store, &ret);
+	return ret;
+}
+
+unsigned small_count_keys(struct small_store *small, const struct store_snapshot *snapshot)
+{
+	struct store_iter *iter;
+	unsigned forward = 0, backward = 0;
+
+	ck_assert_int_eq(store_iter_open(small->store, snapshot, &iter, NULL), KV_OK);
+	for (store_iter_seek_first(iter); store_iter_valid(iter); store_iter_next(iter))
+		forward++;
+	for (store_iter_seek_last(iter); store_iter_valid(iter); store_iter_prev(iter))
+		backward++;
+	ck_assert_int_eq(store_iter_status(iter, NULL), KV_OK);
+	ck_assert_uint_eq(forward, backward);
+	store_iter_close(iter);
+	return forward;
 }
 
 void small_expect(struct small_store *small, const char *key, const char *value)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "support/sst_model.h"
 
+#include "engine/blob_pointer.h"
 #include "support/runner.h"
 
 #include <stdlib.h>
@@ -82,6 +83,17 @@ static size_t make_key(uint8_t *key, size_t max, uint64_t *random)
 	return len;
 }
 
+static void add_blob(struct sst_model *model, struct slice key, uint64_t sequence, uint64_t expires,
+	uint64_t *random)
+{
+	struct blob_pointer pointer = { .number = 1 + runner_random(random) % 1000,
+		.size = 1 + runner_random(random) % (1 << 20), .checksum = runner_random(random) };
+	uint8_t bytes[BLOB_POINTER_BYTES];
+
+	blob_pointer_encode(&pointer, bytes);
+	sst_model_add(model, key, sequence, ENTRY_BLOB, expires, slice_of(bytes, sizeof bytes));
+}
+
 static void add_random(struct sst_model *model, struct slice key, const struct sst_model_shape *shape,
 	uint64_t *random)
 {
@@ -96,8 +108,11 @@ static void add_random(struct sst_model *model, struct slice key, const struct s
 		value[i] = (uint8_t)(runner_random(random) % 5 == 0 ? runner_random(random) : i / 16);
 	if (sequence > ENTRY_SEQUENCE_MAX)
 		sequence = ENTRY_SEQUENCE_MAX;
-	sst_model_add(model, key, sequence, kind, expires,
-		slice_of(value, kind == ENTRY_DELETE ? 0 : len));
+	if (shape->blobs && runner_random(random) % 8 == 0)
+		add_blob(model, key, sequence, expires, random);
+	else
+		sst_model_add(model, key, sequence, kind, expires,
+			slice_of(value, kind == ENTRY_DELETE ? 0 : len));
 	free(value);
 }
 
@@ -164,7 +179,7 @@ static void check_at(const struct sst_model *model, const struct iter *iter, siz
 		return;
 	}
 	ck_assert_msg(iter->valid, "invalid at entry %zu of %zu", at, model->count);
-	ck_assert_msg(sst_model_same(&model->entries[at], &iter->entry), "another entry at %zu", at);
+	ck_assert_msg(sst_model_same(&model->entries[at], iter->entry), "another entry at %zu", at);
 }
 
 static void check_walks(const struct sst_model *model, struct iter *iter)
@@ -215,10 +230,10 @@ static size_t seek_somewhere(const struct sst_model *model, struct iter *iter, u
 	uint64_t sequence = ENTRY_SEQUENCE_MAX;
 
 	if (iter->valid && runner_random(random) % 8 == 0) {
-		size_t at = sst_model_seek(model, iter->entry.key, iter->entry.sequence - 1);
+		size_t at = sst_model_seek(model, iter->entry->key, iter->entry->sequence - 1);
 
 		/* the entry's own key, which moves away under the seek */
-		iter_seek(iter, iter->entry.key, iter->entry.sequence - 1);
+		iter_seek(iter, iter->entry->key, iter->entry->sequence - 1);
 		return at;
 	}
 	if (runner_random(random) % 3 == 0) {

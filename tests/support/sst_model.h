@@ -19,6 +19,7 @@ struct sst_model_shape {
 	size_t keys;           /* different keys about; fewer than entries: several versions of each */
 	size_t key_bytes_max;
 	size_t value_bytes_max;
+	bool blobs;            /* some entries point to blob files */
 };
 
 extern const struct store_id sst_model_id;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* GET /v1/kv over sockets: what the pages hold together is the range, in order, nothing twice, nothing left out. */
+#include "http/cursor.h"
 #include "support/fake_server.h"
 #include "support/runner.h"
 
@@ -82,17 +83,19 @@ START_TEST(pages_hold_keys_and_values_in_order)
 	put("a", "1");
 	put("%ff", "%fe");
 	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/v1/kv", NULL, NULL)),
-		"{\"items\":[\n{\"key\":\"a\",\"value\":\"1\"},\n{\"key\":\"b\",\"value\":\"2\"},\n"
-		"{\"key_b64\":\"/w==\",\"value\":\"%fe\"}\n],\"cursor\":null,\"complete\":true}\n");
+		"{\"items\":[\n{\"key\":\"a\",\"value\":\"1\",\"etag\":\"\\\"2\\\"\"},\n"
+		"{\"key\":\"b\",\"value\":\"2\",\"etag\":\"\\\"1\\\"\"},\n"
+		"{\"key_b64\":\"/w==\",\"value\":\"%fe\",\"etag\":\"\\\"3\\\"\"}\n],"
+		"\"version\":3,\"cursor\":null,\"complete\":true}\n");
 	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/v1/kv?keys=1&limit=2&start=b", NULL, NULL)),
-		"{\"items\":[\n{\"key\":\"b\"},\n{\"key_b64\":\"/w==\"}\n],\"cursor\":null,\"complete\":true}\n");
+		"{\"items\":[\n{\"key\":\"b\"},\n{\"key_b64\":\"/w==\"}\n],\"version\":3,\"cursor\":null,\"complete\":true}\n");
 }
 END_TEST
 
 START_TEST(an_empty_store_is_complete)
 {
 	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/v1/kv", NULL, NULL)),
-		"{\"items\":[\n],\"cursor\":null,\"complete\":true}\n");
+		"{\"items\":[\n],\"version\":0,\"cursor\":null,\"complete\":true}\n");
 }
 END_TEST
 
@@ -166,20 +169,132 @@ START_TEST(a_page_is_bounded_by_bytes)
 }
 END_TEST
 
-START_TEST(keys_that_come_and_go_between_pages_do_no_harm)
+START_TEST(all_pages_show_the_state_of_the_first)
+{
+	static const char *const queries[] = { "limit=3", "limit=3&reverse=1" };
+	static const char *const expected[] = { " a a(NUL) aa ab b ba", " //8= /w== c bba bb ba" };
+
+	for (int i = 0; i < 2; i++) {
+		size_t items;
+		char *cursor;
+
+		fill();
+		all[0] = '\0';
+		cursor = page(queries[i], NULL, all, sizeof all, &items);
+		ck_assert_uint_eq(fake_server_call("DELETE", "/v1/kv/ab", NULL, NULL)->status, 204); /* the next key */
+		ck_assert_uint_eq(fake_server_call("DELETE", "/v1/kv/bba", NULL, NULL)->status, 204);
+		put("aaa", "v"); /* behind it */
+		put("abb", "v"); /* ahead */
+		free(page(queries[i], cursor, all, sizeof all, &items));
+		ck_assert_str_eq(all, expected[i]);
+		free(cursor);
+		ck_assert_uint_eq(fake_server_call("DELETE", "/v1/kv/aaa", NULL, NULL)->status, 204);
+		ck_assert_uint_eq(fake_server_call("DELETE", "/v1/kv/abb", NULL, NULL)->status, 204);
+	}
+}
+END_TEST
+
+static uint64_t open_pictures(void)
+{
+	struct store_stats stats;
+
+	store_get_stats(fake.store, &stats);
+	return stats.snapshots;
+}
+
+START_TEST(only_a_page_with_a_cursor_keeps_a_snapshot)
 {
 	size_t items;
 	char *cursor;
 
 	fill();
-	all[0] = '\0';
+	free(page("", NULL, all, sizeof all, &items));
+	ck_assert_uint_eq(open_pictures(), 0);
 	cursor = page("limit=3", NULL, all, sizeof all, &items);
-	ck_assert_uint_eq(fake_server_call("DELETE", "/v1/kv/ab", NULL, NULL)->status, 204); /* the cursor's key */
-	put("aaa", "v");  /* behind it */
-	put("abb", "v");  /* ahead */
+	ck_assert_uint_eq(open_pictures(), 1);
 	free(page("limit=3", cursor, all, sizeof all, &items));
-	ck_assert_str_eq(all, " a a(NUL) aa abb b ba");
+	ck_assert_uint_eq(open_pictures(), 1);
 	free(cursor);
+}
+END_TEST
+
+static void setup_small(void)
+{
+	fake_server_prepare();
+	fake.options.snapshot_limit = 2;
+	fake_server_start();
+}
+
+START_TEST(a_cursor_whose_snapshot_had_to_go_is_gone)
+{
+	char *cursors[3], target[256];
+	size_t items;
+
+	fill();
+	for (int i = 0; i < 3; i++)
+		cursors[i] = page("limit=3", NULL, all, sizeof all, &items);
+	ck_assert_uint_eq(open_pictures(), 2);
+	snprintf(target, sizeof target, "/v1/kv?limit=3&cursor=%s", cursors[0]);
+	ck_assert_uint_eq(fake_server_call("GET", target, NULL, NULL)->status, 410);
+	snprintf(target, sizeof target, "/v1/kv?limit=3&cursor=%s", cursors[2]);
+	ck_assert_uint_eq(fake_server_call("GET", target, NULL, NULL)->status, 200);
+	for (int i = 0; i < 3; i++)
+		free(cursors[i]);
+}
+END_TEST
+
+START_TEST(pages_of_a_named_snapshot_need_its_name_and_no_other)
+{
+	char query[128], target[256];
+	const struct rawhttp_reply *reply;
+	size_t items;
+	json_t *json;
+	char *cursor;
+
+	fill();
+	reply = fake_server_call("POST", "/v1/snapshots", NULL, NULL);
+	json = json_loadb((const char *)reply->body.data, reply->body.len, 0, NULL);
+	snprintf(query, sizeof query, "limit=3&snapshot=%s", json_string_value(json_object_get(json, "id")));
+	json_decref(json);
+	put("0", "v");
+	all[0] = '\0';
+	cursor = page(query, NULL, all, sizeof all, &items);
+	ck_assert_uint_eq(open_pictures(), 1);
+	snprintf(target, sizeof target, "/v1/kv?limit=3&cursor=%s", cursor);
+	ck_assert_uint_eq(fake_server_call("GET", target, NULL, NULL)->status, 400);
+	free(page(query, cursor, all, sizeof all, &items));
+	ck_assert_str_eq(all, " a a(NUL) aa ab b ba");
+	free(cursor);
+}
+END_TEST
+
+/* A client's tokens are judged by the range; so no cursor may lead out of it, whoever made its checksum. */
+START_TEST(a_forged_cursor_does_not_lead_out_of_its_range)
+{
+	static const struct {
+		const char *query, *key;
+		bool reverse, included;
+		unsigned status;
+	} cases[] = {
+		{ "prefix=b", "a", false, true, 400 }, { "prefix=b", "", false, false, 400 },
+		{ "prefix=b&reverse=1", "c", true, true, 400 }, { "prefix=b&reverse=1", "zz", true, false, 400 },
+		{ "prefix=b", "b", false, true, 200 }, { "prefix=b", "zz", false, true, 200 },
+		{ "prefix=b&reverse=1", "c", true, false, 200 }, { "prefix=b&reverse=1", "a", true, true, 200 },
+	};
+
+	fill();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct cursor_range range = { .prefix = slice_of_string("b"), .reverse = cases[i].reverse };
+		struct cursor cursor = { .key = slice_of_string(cases[i].key), .included = cases[i].included };
+		struct buf text = { 0 };
+		char target[256];
+
+		ck_assert_int_eq(cursor_encode(&cursor, &range, &text), KV_OK);
+		snprintf(target, sizeof target, "/v1/kv?%s&cursor=%.*s", cases[i].query, (int)text.len,
+			(const char *)text.data);
+		ck_assert_msg(fake_server_call("GET", target, NULL, NULL)->status == cases[i].status, "case %zu", i);
+		buf_free(&text);
+	}
 }
 END_TEST
 
@@ -209,10 +324,43 @@ START_TEST(failures_of_the_store_have_their_status)
 }
 END_TEST
 
+START_TEST(lines_and_exports_fail_before_the_first_byte_with_a_status)
+{
+	static const char *const targets[] = { "/v1/kv", "/v1/export", "/v1/count" };
+
+	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+		fake_store_fail_reads(fake.store, KV_CORRUPT);
+		ck_assert_uint_eq(fake_server_call("GET", targets[i], "Accept: application/x-ndjson\r\n", NULL)->status, 500);
+		fake_store_fail_reads(fake.store, KV_NO_MEMORY);
+		ck_assert_uint_eq(fake_server_call("GET", targets[i], "Accept: application/x-ndjson\r\n", NULL)->status, 503);
+	}
+}
+END_TEST
+
+START_TEST(an_import_that_cannot_be_committed_says_so)
+{
+	static const struct {
+		kv_status status;
+		unsigned http;
+	} failures[] = { { KV_NO_SPACE, 507 }, { KV_BUSY, 503 }, { KV_IO, 503 }, { KV_UNCERTAIN, 500 } };
+
+	for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+		const struct rawhttp_reply *reply;
+
+		fake_store_fail_writes(fake.store, failures[i].status);
+		reply = fake_server_call("POST", "/v1/import", NULL, "{\"key\":\"a\",\"value\":\"\"}\n{\"key\":\"b\",\"value\":\"\"}\n");
+		ck_assert_uint_eq(reply->status, failures[i].http);
+		ck_assert_ptr_nonnull(strstr(fake_server_text(reply), "\"line\":1,\"imported\":0}"));
+	}
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api_scan");
 	TCase *tc = tcase_create("api_scan");
+	TCase *small = tcase_create("small");
 	int count = sizeof ranges / sizeof ranges[0];
 
 	tcase_add_checked_fixture(tc, fake_server_setup, fake_server_teardown);
@@ -222,9 +370,17 @@ int main(void)
 	tcase_add_loop_test(tc, every_range_is_walked_whole_at_every_page_size, 0, count);
 	tcase_add_loop_test(tc, pages_cut_by_time_lose_nothing, 0, count);
 	tcase_add_test(tc, a_page_is_bounded_by_bytes);
-	tcase_add_test(tc, keys_that_come_and_go_between_pages_do_no_harm);
+	tcase_add_test(tc, all_pages_show_the_state_of_the_first);
+	tcase_add_test(tc, only_a_page_with_a_cursor_keeps_a_snapshot);
+	tcase_add_test(tc, pages_of_a_named_snapshot_need_its_name_and_no_other);
+	tcase_add_test(tc, a_forged_cursor_does_not_lead_out_of_its_range);
 	tcase_add_test(tc, wrong_parameters_are_refused);
 	tcase_add_test(tc, failures_of_the_store_have_their_status);
+	tcase_add_test(tc, lines_and_exports_fail_before_the_first_byte_with_a_status);
+	tcase_add_test(tc, an_import_that_cannot_be_committed_says_so);
+	tcase_add_checked_fixture(small, setup_small, fake_server_teardown);
+	tcase_add_test(small, a_cursor_whose_snapshot_had_to_go_is_gone);
 	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, small);
 	return runner_run(suite);
 }

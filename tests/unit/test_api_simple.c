@@ -76,7 +76,7 @@ START_TEST(what_is_missing_is_named)
 	ASSERT_REPLY(call("GET", "/get"), 400, "parameter 'key' is missing\n");
 	ASSERT_REPLY(call("GET", "/get?key="), 400, "the key is empty\n");
 	ASSERT_REPLY(call("DELETE", "/del?"), 400, "parameter 'key' is missing\n");
-	ASSERT_REPLY(call("POST", "/set?key=k&value=v&ttl=5"), 400, "unknown parameter 'ttl'\n");
+	ASSERT_REPLY(call("POST", "/set?key=k&value=v&colour=5"), 400, "unknown parameter 'colour'\n");
 	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
 }
 END_TEST

@@ -48,6 +48,23 @@ START_TEST(a_large_request_leaves_the_current_block_in_use)
 }
 END_TEST
 
+START_TEST(a_large_block_is_aligned_for_huge_pages)
+{
+	struct arena *arena = arena_new(ARENA_HUGE_BLOCK);
+	size_t page = (size_t)ARENA_HUGE_BLOCK + ARENA_BLOCK_HEAD;
+	uint8_t *first = arena_alloc(arena, ARENA_HUGE_BLOCK, 1);
+	uint8_t *second = arena_alloc(arena, page + 1, 1);
+
+	ck_assert(first && second);
+	ck_assert_uint_le((uintptr_t)first % page, ARENA_BLOCK_HEAD);
+	ck_assert_uint_le((uintptr_t)second % page, ARENA_BLOCK_HEAD);
+	memset(first, 1, ARENA_HUGE_BLOCK);
+	memset(second, 2, page + 1);
+	ck_assert_int_eq(first[ARENA_HUGE_BLOCK - 1], 1);
+	arena_free(arena);
+}
+END_TEST
+
 START_TEST(the_first_request_may_be_large)
 {
 	struct arena *arena = arena_new(1024);
@@ -187,6 +204,7 @@ int main(void)
 
 	tcase_add_test(tc, pieces_are_aligned_and_do_not_overlap);
 	tcase_add_test(tc, a_large_request_leaves_the_current_block_in_use);
+	tcase_add_test(tc, a_large_block_is_aligned_for_huge_pages);
 	tcase_add_test(tc, the_first_request_may_be_large);
 	tcase_add_test(tc, the_cost_grows_by_blocks_and_covers_what_was_given);
 	tcase_add_test(tc, a_request_beyond_memory_fails_and_the_arena_goes_on);

@@ -39,7 +39,8 @@ START_TEST(the_bytes_are_those_of_the_format)
 	entries[5].kind = ENTRY_DELETE;
 	for (unsigned i = 0; i < 6; i++) {
 		ck_assert(block_builder_fits(&builder, &entries[i]));
-		ck_assert_int_eq(block_builder_add(&builder, &entries[i], 0xffa1 + i), KV_OK);
+		ck_assert_int_eq(block_builder_add(&builder, &entries[i], 0xffa1 + i,
+					 slice_common_prefix(buf_slice(&builder.last_key), entries[i].key)), KV_OK);
 	}
 	ck_assert_uint_eq(block_builder_bytes(&builder), sizeof expected + 7);
 	ck_assert_int_eq(block_builder_finish(&builder, &block), KV_OK);
@@ -64,10 +65,10 @@ START_TEST(a_block_of_several_entries_stays_below_64k)
 	uint8_t key[4];
 
 	ck_assert(block_builder_fits(&builder, &large));
-	ck_assert_int_eq(block_builder_add(&builder, &large, 0), KV_OK);
+	ck_assert_int_eq(block_builder_add(&builder, &large, 0, 0), KV_OK);
 	ck_assert(!block_builder_fits(&builder, &small));
 	block_builder_free(&builder);
-	ck_assert_int_eq(block_builder_add(&builder, &small, 0), KV_OK);
+	ck_assert_int_eq(block_builder_add(&builder, &small, 0, 0), KV_OK);
 	ck_assert(!block_builder_fits(&builder, &large));
 	for (uint32_t i = 0;; i++) {
 		key[0] = 'c';
@@ -78,7 +79,7 @@ START_TEST(a_block_of_several_entries_stays_below_64k)
 		large.value.len = i % 300;
 		if (!block_builder_fits(&builder, &large))
 			break;
-		ck_assert_int_eq(block_builder_add(&builder, &large, 0), KV_OK);
+		ck_assert_int_eq(block_builder_add(&builder, &large, 0, 0), KV_OK);
 		ck_assert_uint_le(block_builder_bytes(&builder), BLOCK_SHARED_BYTES_MAX);
 	}
 	ck_assert_uint_gt(block_builder_bytes(&builder), BLOCK_SHARED_BYTES_MAX - 500);
@@ -102,7 +103,7 @@ START_TEST(failed_allocations_are_reported)
 
 			key[19] = c;
 			entry.key = slice_of_string(key);
-			status = block_builder_add(&builder, &entry, 0);
+			status = block_builder_add(&builder, &entry, 0, builder.count > 0 ? 19 : 0);
 		}
 		if (status == KV_OK)
 			status = block_builder_finish(&builder, &block);

@@ -56,6 +56,25 @@ START_TEST(pieces_are_the_whole_whatever_their_lengths)
 }
 END_TEST
 
+START_TEST(a_stream_is_the_whole_at_every_cut)
+{
+	uint8_t bytes[1000];
+	struct slice whole = slice_of(bytes, sizeof bytes);
+
+	fill(bytes, sizeof bytes);
+	for (size_t cut = 0; cut <= sizeof bytes; cut += 7) {
+		struct checksum_stream *stream = checksum_stream_new(5);
+
+		ck_assert_ptr_nonnull(stream);
+		checksum_stream_add(stream, slice_of(bytes, cut));
+		checksum_stream_add(stream, slice_of(bytes + cut, sizeof bytes - cut));
+		ck_assert_uint_eq(checksum_stream_value(stream), checksum64(whole, 5));
+		ck_assert_ptr_null(checksum_stream_free(stream));
+	}
+	ck_assert_ptr_null(checksum_stream_free(NULL));
+}
+END_TEST
+
 START_TEST(one_changed_bit_changes_the_checksum)
 {
 	uint8_t bytes[64];
@@ -92,6 +111,22 @@ START_TEST(a_key_hash_is_the_checksum_under_seed_zero)
 }
 END_TEST
 
+/* Pieces always take the narrow way. */
+START_TEST(wide_vectors_give_the_same_checksum)
+{
+	uint8_t bytes[5000];
+	struct slice empty = slice_of(bytes, 0);
+
+	fill(bytes, sizeof bytes);
+	for (size_t len = 200; len <= sizeof bytes; len += len < 1400 ? 1 : 97)
+		for (size_t start = 0; start < 3 && start < len; start++) {
+			struct slice data = slice_of(bytes + start, len - start);
+
+			ck_assert_uint_eq(checksum64(data, len), checksum64_pieces(data, &empty, 1, len));
+		}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("checksum");
@@ -100,9 +135,11 @@ int main(void)
 	tcase_add_test(tc, known_values_never_change);
 	tcase_add_test(tc, a_pair_is_the_whole_at_every_cut);
 	tcase_add_test(tc, pieces_are_the_whole_whatever_their_lengths);
+	tcase_add_test(tc, a_stream_is_the_whole_at_every_cut);
 	tcase_add_test(tc, one_changed_bit_changes_the_checksum);
 	tcase_add_test(tc, the_place_is_part_of_the_checksum);
 	tcase_add_test(tc, a_key_hash_is_the_checksum_under_seed_zero);
+	tcase_add_test(tc, wide_vectors_give_the_same_checksum);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

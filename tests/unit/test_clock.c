@@ -38,6 +38,7 @@ static uint64_t at(uint64_t (*read)(void), time_t seconds, long ns)
 START_TEST(units_are_what_the_names_say)
 {
 	ck_assert_uint_eq(at(clock_monotonic_ns, 1700000000, 123456789), UINT64_C(1700000000123456789));
+	ck_assert_uint_eq(at(clock_monotonic_coarse_ms, 1700000000, 123999999), UINT64_C(1700000000123));
 	ck_assert_uint_eq(at(clock_monotonic_us, 1700000000, 123456789), UINT64_C(1700000000123456));
 	ck_assert_uint_eq(at(clock_wall_us, 1700000000, 123456789), UINT64_C(1700000000123456));
 	ck_assert_uint_eq(at(clock_wall_ms, 1700000000, 123456789), UINT64_C(1700000000123));

@@ -231,18 +231,17 @@ START_TEST(what_is_below_is_asked_for_tombstones_only)
 }
 END_TEST
 
-/* Range deletes and blobs come later; a filter that meets them must not lose them. */
-START_TEST(kinds_of_later_formats_are_kept)
+START_TEST(a_blob_is_a_value_as_any_other)
 {
-	struct entry range = { .key = slice_of("a", 1), .value = slice_of("b", 1), .sequence = 2,
-		.kind = ENTRY_RANGE_DELETE };
-	struct entry blob = { .key = slice_of("a", 1), .value = slice_of("b", 1), .sequence = 2,
+	struct entry blob = { .key = slice_of("key", 3), .value = slice_of("b", 1), .sequence = 2,
 		.kind = ENTRY_BLOB };
 
 	c.snapshot_count = 0;
 	c.below = NOTHING_BELOW;
-	ck_assert_int_eq(compact_filter_judge(filter(), &range, 0), COMPACT_KEEP);
 	ck_assert_int_eq(compact_filter_judge(filter(), &blob, 0), COMPACT_KEEP);
+	ck_assert_int_eq(compact_filter_judge(filter(), &blob, 3), COMPACT_DROP);
+	blob.expires_unix_ms = 1;
+	ck_assert_int_eq(compact_filter_judge(filter(), &blob, 0), COMPACT_DROP);
 }
 END_TEST
 
@@ -256,7 +255,7 @@ int main(void)
 	tcase_add_test(tc, filtering_again_with_fewer_snapshots_reads_the_same);
 	tcase_add_test(tc, without_an_answer_about_what_is_below_tombstones_stay);
 	tcase_add_test(tc, what_is_below_is_asked_for_tombstones_only);
-	tcase_add_test(tc, kinds_of_later_formats_are_kept);
+	tcase_add_test(tc, a_blob_is_a_value_as_any_other);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

@@ -97,7 +97,40 @@ START_TEST(nothing_is_due_in_an_empty_tree_nor_below_the_thresholds)
 	fill(6, 300);
 	fill(5, 28);
 	ck_assert_int_eq(choose(), KV_NOT_FOUND);
-	ck_assert_uint_eq(compact_pick_debt(t.levels, &t.options), 0);
+}
+END_TEST
+
+START_TEST(in_quiet_times_only_what_is_small_stays_in_level_0)
+{
+	fill(6, 39);
+	add(0, "aa", "zz", 121);
+	t.options.small_bytes = 100;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.options.quiet = true;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND); /* not above a 32nd of the last level */
+	t.tables[0][0].bytes++;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_LEVEL0);
+	ck_assert_uint_eq(pick.input_count[1], 39);
+	t.options.small_bytes = 122;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(in_quiet_times_a_level_goes_down_when_it_replaces_much_of_the_last_one)
+{
+	fill(6, 320);
+	fill(5, 32);
+	t.options.quiet = true;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND); /* nothing was overwritten */
+	t.options.overwritten = 0.3;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.options.overwritten = 0.4;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_SIZE);
+	ck_assert_uint_eq(pick.level, 5);
+	t.options.quiet = false;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
 }
 END_TEST
 
@@ -156,7 +189,6 @@ START_TEST(a_level_above_its_target_gives_tables_round_robin)
 	ck_assert(pick.score > 1 && pick.score < 2);
 	check_inputs(0, 1, t.tables[5]);
 	check_inputs(1, 1, t.tables[6]);
-	ck_assert_uint_eq(compact_pick_debt(t.levels, &t.options), 200);
 	t.levels[5].cursor = t.tables[5][6].largest;
 	ck_assert_int_eq(choose(), KV_OK);
 	check_inputs(0, 1, &t.tables[5][7]);
@@ -419,14 +451,58 @@ START_TEST(merging_everything_leaves_newer_tables_alone)
 }
 END_TEST
 
-START_TEST(debt_is_what_lies_above_the_targets)
+START_TEST(pointers_to_large_values_go_down_when_they_may_hide_half_of_the_store)
 {
-	for (unsigned i = 0; i < 6; i++)
-		add(0, "aa", "zz", 70);
-	fill(6, 100);
-	fill(5, 12);
-	fill(4, 5);
-	ck_assert_uint_eq(compact_pick_debt(t.levels, &t.options), 2 * 70 + 200 + 100);
+	struct pick_table *below;
+
+	fill(6, 10);
+	below = t.tables[6];
+	below[0].blob_bytes = 10000;
+	add(0, "aa", "ab", 100)->blob_bytes = 3000;
+	add(0, "aa", "ab", 100)->blob_bytes = 2900; /* 5900 of (1200 + 10000) / 2 + 400 */
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.tables[0][1].blob_bytes = 3100;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_BLOBS);
+	check_inputs(0, 2, t.tables[0]);
+	check_inputs(1, 1, below);
+
+	/* in a level that is sorted, the table with the most of them */
+	t.levels[0].count = 0;
+	fill(5, 3);
+	t.tables[5][1].blob_bytes = 3200;
+	t.tables[5][2].blob_bytes = 3100;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_BLOBS);
+	ck_assert_uint_eq(pick.level, 5);
+	check_inputs(0, 1, &t.tables[5][1]);
+	check_inputs(1, 1, &below[1]);
+
+	/* in the last level they hide nothing */
+	t.levels[5].count = 0;
+	below[1].blob_bytes = 1000000;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(tombstones_go_down_at_once_when_large_values_are_what_there_is)
+{
+	struct pick_table *deletes;
+
+	fill(6, 10);
+	t.tables[6][0].blob_bytes = 2000;
+	deletes = add(0, "aa", "ab", 100);
+	deletes->tombstones = 4;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	deletes->tombstones = 5;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_BLOBS);
+	check_inputs(0, 1, t.tables[0]);
+	t.options.oldest_snapshot = deletes->last_sequence - 1; /* it keeps what they hide */
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.options.oldest_snapshot = UINT64_MAX;
+	t.tables[6][0].blob_bytes = 1000; /* less than what would be rewritten */
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
 }
 END_TEST
 
@@ -448,6 +524,90 @@ START_TEST(running_out_of_memory_changes_nothing)
 }
 END_TEST
 
+/* ---- range deletes ---- */
+
+START_TEST(tables_that_are_covered_go_first_and_are_not_merged)
+{
+	for (unsigned i = 0; i < 9; i++)
+		add(0, "aa", "zz", 100);
+	fill(6, 6);
+	for (unsigned i = 2; i < 5; i++)
+		t.tables[6][i].covered = true;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_COVERED);
+	ck_assert(pick.drop && !pick.move);
+	ck_assert_uint_eq(pick.level, 6);
+	check_inputs(0, 3, &t.tables[6][2]);
+	check_inputs(1, 0, NULL);
+	ck_assert_int_eq(choose_all(), KV_OK);
+	ck_assert(pick.drop);
+	/* others may be under way anywhere, but not with the table itself */
+	t.tables[6][0].busy = t.tables[6][3].busy = true;
+	t.tables[0][0].busy = true;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert(pick.drop);
+	check_inputs(0, 1, &t.tables[6][2]);
+	t.tables[6][2].damaged = true;
+	ck_assert_int_eq(choose(), KV_OK);
+	check_inputs(0, 1, &t.tables[6][4]);
+	t.tables[6][4].busy = true;
+	ck_assert(choose() != KV_OK || !pick.drop);
+}
+END_TEST
+
+START_TEST(covered_tables_of_level_0_go_as_well)
+{
+	add(0, "aa", "zz", 100);
+	add(0, "bb", "cc", 100)->covered = true;
+	add(0, "aa", "zz", 100);
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert(pick.drop);
+	ck_assert_uint_eq(pick.level, 0);
+	check_inputs(0, 1, &t.tables[0][1]);
+}
+END_TEST
+
+START_TEST(a_table_is_rewritten_when_half_of_it_is_deleted)
+{
+	fill(6, 3);
+	t.tables[6][1].range_share = 0.49;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.tables[6][1].range_share = 0.5;
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_RANGES);
+	ck_assert(!pick.drop && !pick.move);
+	ck_assert_uint_eq(pick.output_level, 6);
+	check_inputs(0, 1, &t.tables[6][1]);
+	t.tables[6][1].range_share = 0.01;
+	t.tables[6][1].blob_bytes = 4800;
+	ck_assert_int_eq(choose(), KV_NOT_FOUND);
+	t.tables[6][1].blob_bytes = 4900; /* pointers: there is more to gain than the table */
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_RANGES);
+	t.tables[6][1].range_share = 0;
+	t.tables[6][1].blob_bytes = 0;
+	add(0, "aa", "bb", 100)->range_share = 0.7; /* level 0, though it is short */
+	ck_assert_int_eq(choose(), KV_OK);
+	ck_assert_int_eq(pick.reason, PICK_RANGES);
+	ck_assert_uint_eq(pick.level, 0);
+}
+END_TEST
+
+START_TEST(a_compaction_of_everything_applies_every_range_delete)
+{
+	fill(6, 3);
+	t.tables[6][2].range_share = 0.01;
+	ck_assert_int_eq(choose_all(), KV_OK);
+	check_inputs(0, 1, &t.tables[6][2]);
+	t.tables[6][2].range_share = 0;
+	ck_assert_int_eq(choose_all(), KV_NOT_FOUND);
+	/* and does not just move what has some */
+	add(1, "aa", "ab", 100)->range_share = 0.01;
+	t.levels[6].count = 0;
+	ck_assert(choose_all() != KV_OK || !pick.move);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("compact_pick");
@@ -455,6 +615,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, nothing_is_due_in_an_empty_tree_nor_below_the_thresholds);
+	tcase_add_test(tc, in_quiet_times_only_what_is_small_stays_in_level_0);
+	tcase_add_test(tc, in_quiet_times_a_level_goes_down_when_it_replaces_much_of_the_last_one);
 	tcase_add_test(tc, level_0_goes_whole_into_the_lowest_level_of_an_empty_tree);
 	tcase_add_test(tc, level_0_goes_to_the_first_level_that_has_a_target);
 	tcase_add_test(tc, level_0_never_passes_a_level_that_holds_data);
@@ -474,8 +636,13 @@ int main(void)
 	tcase_add_test(tc, expired_data_goes_after_an_hour_or_at_once_when_asked);
 	tcase_add_test(tc, merging_everything_goes_level_by_level_in_bounded_steps);
 	tcase_add_test(tc, merging_everything_leaves_newer_tables_alone);
-	tcase_add_test(tc, debt_is_what_lies_above_the_targets);
+	tcase_add_test(tc, pointers_to_large_values_go_down_when_they_may_hide_half_of_the_store);
+	tcase_add_test(tc, tombstones_go_down_at_once_when_large_values_are_what_there_is);
 	tcase_add_test(tc, running_out_of_memory_changes_nothing);
+	tcase_add_test(tc, tables_that_are_covered_go_first_and_are_not_merged);
+	tcase_add_test(tc, covered_tables_of_level_0_go_as_well);
+	tcase_add_test(tc, a_table_is_rewritten_when_half_of_it_is_deleted);
+	tcase_add_test(tc, a_compaction_of_everything_applies_every_range_delete);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

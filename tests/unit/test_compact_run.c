@@ -97,6 +97,17 @@ static size_t files(void)
 	return count;
 }
 
+/* The oldest range delete that covers the entry; 0: none. */
+static uint64_t covering(const struct range_set *ranges, const struct entry *entry)
+{
+	const struct range *list = range_set_list(ranges);
+
+	for (size_t i = 0; i < range_set_count(ranges); i++)
+		if (list[i].sequence > entry->sequence && range_has(&list[i], entry->key))
+			return list[i].sequence;
+	return 0;
+}
+
 /* What must come out, by the filter; the slices are those of `in`. */
 static size_t expected(const struct compact_run *run, const struct entry *in, size_t count,
 	struct entry *out)
@@ -107,8 +118,9 @@ static size_t expected(const struct compact_run *run, const struct entry *in, si
 
 	for (size_t i = 0; i < count; i++) {
 		bool first = i == 0 || !slice_equal(in[i - 1].key, in[i].key);
-		enum compact_verdict verdict =
-			compact_filter_judge(&filter, &in[i], first ? 0 : in[i - 1].sequence);
+		uint64_t newer = first ? 0 : in[i - 1].sequence, covered = covering(run->ranges, &in[i]);
+		enum compact_verdict verdict = compact_filter_judge(&filter, &in[i],
+			covered != 0 && (newer == 0 || covered < newer) ? covered : newer);
 
 		if (verdict == COMPACT_DROP)
 			continue;
@@ -121,13 +133,15 @@ static size_t expected(const struct compact_run *run, const struct entry *in, si
 }
 
 /* Reads the tables one after the other; they must hold `out`, and no key may be in two of them. */
-static void check_tables(const struct compact_result *result, const struct entry *out, size_t count)
+static void check_tables(const struct compact_run *run, const struct compact_result *result,
+	const struct entry *out, size_t count)
 {
 	struct block_cache *cache = block_cache_new(0);
 	size_t at = 0;
 
 	for (size_t t = 0; t < result->table_count; t++) {
 		struct sst_reader *reader;
+		uint64_t applied = run->ranges_complete;
 		struct iter *iter;
 
 		ck_assert_int_eq(sst_reader_open(&dir, &sst_model_id, result->tables[t].number,
@@ -137,9 +151,12 @@ static void check_tables(const struct compact_result *result, const struct entry
 		if (t > 0)
 			ck_assert(!slice_equal(out[at - 1].key, out[at].key));
 		for (iter_seek_first(iter); iter->valid; iter_next(iter), at++) {
-			if (at >= count || !iter_check_same(&iter->entry, &out[at]))
+			if (at >= count || !iter_check_same(iter->entry, &out[at]))
 				ck_abort_msg("table %zu is wrong at entry %zu of %zu", t, at, count);
+			if (covering(run->ranges, &out[at]) - 1 < applied)
+				applied = covering(run->ranges, &out[at]) - 1;
 		}
+		ck_assert_uint_eq(result->tables[t].range_applied, applied);
 		ck_assert_int_eq(iter_status(iter, NULL), KV_OK);
 		iter_close(iter);
 		sst_reader_close(reader);
@@ -160,6 +177,23 @@ static void remove_tables(struct compact_result *result)
 	compact_result_free(result);
 }
 
+static struct range_set *make_ranges(size_t count)
+{
+	struct range ranges[9];
+	uint8_t bytes[18][ITER_CHECK_KEY_MAX];
+	size_t made = 0;
+
+	for (size_t i = 0; i < 9; i++) {
+		struct slice a = iter_check_key(&rnd, bytes[2 * i]), b = iter_check_key(&rnd, bytes[2 * i + 1]);
+		int order = slice_compare(a, b);
+
+		if (order != 0)
+			ranges[made++] = (struct range){ .sequence = 1 + i * (count + 5) / 9,
+				.start = order < 0 ? a : b, .end = order < 0 ? b : a };
+	}
+	return made > 0 && count > 5 ? range_set_new(ranges, made) : NULL;
+}
+
 START_TEST(the_tables_hold_what_the_filter_lets_through)
 {
 	for (unsigned round = 0; round < 60; round++) {
@@ -169,14 +203,18 @@ START_TEST(the_tables_hold_what_the_filter_lets_through)
 		uint64_t snapshots[3] = { count / 4, count / 2, count / 2 + 3 };
 		struct compact_run run = run_of(round % 3 == 0 ? UINT64_MAX : 700);
 		struct compact_result result;
+		struct range_set *ranges;
 		struct iter *input = array_iter_new(in, count);
 		uint64_t bytes = 0;
 
 		world.below = round % 2;
 		run.snapshots = snapshots;
 		run.snapshot_count = round % 4;
+		ranges = round % 3 ? make_ranges(count) : NULL;
+		run.ranges = ranges;
+		run.ranges_complete = count + 7;
 		ck_assert_int_eq(compact_run(&run, input, &result, NULL), KV_OK);
-		check_tables(&result, out, expected(&run, in, count, out));
+		check_tables(&run, &result, out, expected(&run, in, count, out));
 		ck_assert_uint_eq(result.entries_read, count);
 		for (size_t t = 0; t < result.table_count; t++)
 			bytes += result.tables[t].file_bytes;
@@ -186,6 +224,7 @@ START_TEST(the_tables_hold_what_the_filter_lets_through)
 			ck_assert_uint_le(result.table_count, 1);
 		else if (result.entries_written > 500)
 			ck_assert_uint_gt(result.table_count, 2);
+		range_set_unref(ranges);
 		remove_tables(&result);
 		iter_close(input);
 		free(out);
@@ -235,7 +274,7 @@ START_TEST(versions_of_one_key_are_never_cut_apart)
 	ck_assert_int_eq(compact_run(&run, input, &result, NULL), KV_OK);
 	ck_assert_uint_eq(result.entries_written, VERSIONS + 2);
 	ck_assert_uint_eq(result.table_count, 2);
-	check_tables(&result, in, VERSIONS + 2);
+	check_tables(&run, &result, in, VERSIONS + 2);
 	remove_tables(&result);
 	iter_close(input);
 }

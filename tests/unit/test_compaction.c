@@ -23,27 +23,9 @@ static void teardown(void)
 	small_store_done(&small);
 }
 
-static struct store_stats stats(void)
-{
-	struct store_stats ret;
-
-	store_get_stats(small.store, &ret);
-	return ret;
-}
-
-static void fill(unsigned from, unsigned to, const char *value)
-{
-	char key[32];
-
-	for (unsigned i = from; i < to; i++) {
-		snprintf(key, sizeof key, "key%06u", i);
-		ck_assert_int_eq(small_put(&small, key, value), KV_OK);
-	}
-}
-
 static uint64_t entries(void)
 {
-	struct store_stats now = stats();
+	struct store_stats now = small_stats(&small);
 	uint64_t sum = 0;
 
 	for (unsigned n = 0; n < now.level_count; n++)
@@ -55,11 +37,11 @@ START_TEST(level_0_stays_short_under_writes)
 {
 	small_store_open(&small);
 	for (unsigned round = 0; round < 40; round++) {
-		fill(0, 200, "a value of some length to fill the memtable");
+		small_fill(&small, 0, 200, "a value of some length to fill the memtable");
 		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
-		ck_assert_uint_le(stats().levels[0].tables, 20);
+		ck_assert_uint_le(small_stats(&small).levels[0].tables, 20);
 	}
-	ck_assert_uint_gt(stats().compactions, 0);
+	ck_assert_uint_gt(small_stats(&small).compactions, 0);
 }
 END_TEST
 
@@ -69,7 +51,7 @@ START_TEST(overwritten_and_deleted_entries_leave_the_disk)
 
 	small_store_open(&small);
 	for (unsigned round = 0; round < 5; round++)
-		fill(0, 500, "v");
+		small_fill(&small, 0, 500, "v");
 	for (unsigned i = 0; i < 250; i++) {
 		snprintf(key, sizeof key, "key%06u", i);
 		ck_assert_int_eq(small_delete(&small, key), KV_OK);
@@ -86,13 +68,13 @@ START_TEST(what_a_snapshot_needs_stays_until_it_is_released)
 	struct store_snapshot *snapshot;
 
 	small_store_open(&small);
-	fill(0, 100, "old");
+	small_fill(&small, 0, 100, "old");
 	snapshot = store_snapshot_new(small.store);
-	fill(0, 100, "new");
+	small_fill(&small, 0, 100, "new");
 	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
 	ck_assert_uint_eq(entries(), 200);
 	store_snapshot_free(snapshot);
-	fill(0, 1, "newer"); /* something to merge with */
+	small_fill(&small, 0, 1, "newer"); /* something to merge with */
 	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
 	small_expect(&small, "key000000", "newer");
 	small_expect(&small, "key000099", "new");
@@ -141,9 +123,9 @@ START_TEST(a_full_disk_leaves_the_inputs_as_they_were)
 	struct kv_error err;
 
 	small_store_open(&small);
-	fill(0, 300, "v1");
+	small_fill(&small, 0, 300, "v1");
 	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
-	fill(0, 300, "v2");
+	small_fill(&small, 0, 300, "v2");
 	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
 	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
 		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
@@ -167,14 +149,14 @@ START_TEST(a_full_disk_is_tried_again_once_a_second_not_at_full_speed)
 	small.options.tunables.compaction_threshold = 64;
 	small_store_open(&small);
 	for (unsigned i = 0; i < 3; i++) {
-		fill(0, 10, "v");
+		small_fill(&small, 0, 10, "v");
 		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
 	}
-	fill(0, 10, "v");
+	small_fill(&small, 0, 10, "v");
 	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
 		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
 	ck_assert_int_eq(store_flush(small.store, &err), KV_NO_SPACE);
-	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2 }, NULL), KV_OK);
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2, 0 }, NULL), KV_OK);
 	begin = clock_monotonic_us();
 	opened = fault_fs_count(small.disk.fault, FAULT_OPEN);
 	while (clock_monotonic_us() < begin + 1500 * 1000)
@@ -200,9 +182,9 @@ START_TEST(a_damaged_table_in_level_0_does_not_stop_writes)
 	small_store_crash(&small);
 	damage_table();
 	small_store_open(&small);
-	flush_many(30); /* far more tables than a writer would wait for */
+	flush_many(40); /* far more tables than a writer would wait for */
 	small_expect(&small, "k", "v");
-	ck_assert_uint_gt(stats().levels[0].tables, 10);
+	ck_assert_uint_gt(small_stats(&small).levels[0].tables, 10);
 }
 END_TEST
 
@@ -211,6 +193,7 @@ START_TEST(a_table_that_cannot_be_read_is_as_good_as_damaged)
 	char reason[512];
 	struct kv_error err;
 
+	small.options.block_cache_bytes = 0; /* else the blocks would not have to be read */
 	small_store_open(&small);
 	flush_many(2);
 	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PREAD,
@@ -235,17 +218,91 @@ START_TEST(a_stalled_store_is_healthy_again_without_another_write)
 
 	small.options.tunables.compaction_threshold = 64;
 	small_store_open(&small);
-	flush_many(12);
+	flush_many(20);
 	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
 		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOMEM });
-	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2 }, NULL), KV_OK);
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2, 0 }, NULL), KV_OK);
 	ck_assert_int_eq(small_put(&small, "k", "v"), KV_BUSY);
 	ck_assert_int_eq(state_now(), STORE_STALLED);
 	fault_fs_heal(small.disk.fault);
-	deadline = clock_monotonic_us() + 30 * 1000000;
+	deadline = clock_monotonic_us() + 120 * 1000000;
 	while (state_now() == STORE_STALLED && clock_monotonic_us() < deadline)
 		ck_assert_int_ge(sched_yield(), 0);
 	ck_assert_int_eq(state_now(), STORE_HEALTHY);
+}
+END_TEST
+
+/* Nothing but deletes can shorten level 0 there. */
+START_TEST(deletes_do_not_wait_for_compaction_on_a_full_disk)
+{
+	uint64_t deadline = clock_monotonic_us() + 120 * 1000000;
+
+	small.options.tunables.compaction_threshold = 64;
+	small_store_open(&small);
+	flush_many(20);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FALLOCATE,
+		.name_part = "RESERVE", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2, 0 }, NULL), KV_OK);
+	while (state_now() != STORE_DISK_FULL && clock_monotonic_us() < deadline)
+		ck_assert_int_ge(sched_yield(), 0);
+	ck_assert_int_eq(small_delete(&small, "k"), KV_OK);
+	ck_assert_int_eq(state_now(), STORE_DISK_FULL);
+	small_expect(&small, "k", NULL);
+}
+END_TEST
+
+/* The flush thread is the first to write a table; whoever else does so waits. */
+struct only_flush {
+	pthread_t thread;
+	atomic_bool known, go;
+};
+
+static void hold_compaction(void *arg, enum fault_op op, const char *name)
+{
+	struct only_flush *only = arg;
+
+	if (op != FAULT_PWRITEV || !strstr(name, ".sst"))
+		return;
+	if (!only->known) {
+		only->thread = pthread_self();
+		only->known = true;
+	}
+	while (!pthread_equal(only->thread, pthread_self()) && !only->go)
+		ck_assert_int_ge(sched_yield(), 0);
+}
+
+/* Only then tables that are covered as a whole can go, for which no space is needed. */
+START_TEST(deletes_come_to_the_tables_of_a_full_disk_also_where_level_0_is_long)
+{
+	uint64_t deadline = clock_monotonic_us() + 120 * 1000000;
+	struct only_flush only = { 0 };
+
+	small.options.tunables.compaction_threshold = 64;
+	small_store_open(&small);
+	flush_many(20);
+	ck_assert_int_eq(small_put(&small, "k", "v"), KV_OK);
+	fault_fs_hook(small.disk.fault, hold_compaction, &only);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FALLOCATE,
+		.name_part = "RESERVE", .nth = 1, .from_then_on = true, .errnum = ENOSPC });
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_PWRITEV,
+		.name_part = ".sst", .nth = 1, .errnum = ENOSPC });
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_NO_SPACE);
+	ck_assert_int_eq(store_retune(small.store, &(struct store_tunables){ 0, 2, 0 }, NULL), KV_OK);
+	ck_assert_int_eq(small_delete_range(&small, "a", "z"), KV_OK);
+	while (small_stats(&small).memtable_entries > 0 || small_stats(&small).frozen_memtables > 0) {
+		ck_assert_uint_lt(clock_monotonic_us(), deadline);
+		ck_assert_int_ge(sched_yield(), 0);
+	}
+	ck_assert_int_eq(state_now(), STORE_DISK_FULL);
+	only.go = true;
+	while (entries() > 0) {
+		ck_assert_uint_lt(clock_monotonic_us(), deadline);
+		ck_assert_int_ge(sched_yield(), 0);
+	}
+	small_store_crash(&small); /* nobody is in the hook any more */
+	fault_fs_hook(small.disk.fault, NULL, NULL);
 }
 END_TEST
 
@@ -257,7 +314,7 @@ START_TEST(compactions_by_hand_and_by_themselves_do_not_take_each_other_for_dama
 	small.options.tunables.compaction_threshold = 2;
 	small_store_open(&small);
 	for (unsigned round = 0; round < 150; round++) {
-		fill(0, 20, "a value of some length");
+		small_fill(&small, 0, 20, "a value of some length");
 		ck_assert_msg(store_compact(small.store, &err) == KV_OK, "round %u: %s", round, err.text);
 	}
 	ck_assert_uint_eq(small.warnings, 0);
@@ -296,18 +353,18 @@ START_TEST(readers_are_not_disturbed_by_compactions)
 
 	small.options.compaction_threads = 2;
 	small_store_open(&small);
-	fill(0, 200, "round 0 of a value that is long enough to fill the memtable soon");
+	small_fill(&small, 0, 200, "round 0 of a value that is long enough to fill the memtable soon");
 	for (int i = 0; i < READERS; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, walk_again_and_again, &walks), 0);
 	for (unsigned round = 0; round < 60 || walks < 20; round++)
-		fill(0, 200, "another round of a value that is long enough to fill the memtable");
+		small_fill(&small, 0, 200, "another round of a value that is long enough to fill the memtable");
 	stop_reading = true;
 	for (int i = 0; i < READERS; i++) {
 		ck_assert_int_eq(pthread_join(threads[i], &complaint), 0);
 		ck_assert_msg(!complaint, "%s", (const char *)complaint);
 	}
-	ck_assert_uint_gt(stats().compactions, 0);
-	ck_assert_uint_eq(stats().iterators, 0);
+	ck_assert_uint_gt(small_stats(&small).compactions, 0);
+	ck_assert_uint_eq(small_stats(&small).iterators, 0);
 }
 END_TEST
 
@@ -327,6 +384,8 @@ int main(void)
 	tcase_add_test(tcase, a_damaged_table_in_level_0_does_not_stop_writes);
 	tcase_add_test(tcase, a_table_that_cannot_be_read_is_as_good_as_damaged);
 	tcase_add_test(tcase, a_stalled_store_is_healthy_again_without_another_write);
+	tcase_add_test(tcase, deletes_do_not_wait_for_compaction_on_a_full_disk);
+	tcase_add_test(tcase, deletes_come_to_the_tables_of_a_full_disk_also_where_level_0_is_long);
 	tcase_add_test(tcase, compactions_by_hand_and_by_themselves_do_not_take_each_other_for_damage);
 	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
 	suite_add_tcase(suite, tcase);

@@ -70,6 +70,8 @@ START_TEST(ranges_are_cut_to_the_value)
 	ck_assert_str_eq(range("bytes=0-9", 100), "0+10");
 	ck_assert_str_eq(range("BYTES=0-0", 100), "0+1");
 	ck_assert_str_eq(range("bytes=90-", 100), "90+10");
+	ck_assert_str_eq(range("bytes=90-99", 100), "90+10");
+	ck_assert_str_eq(range("bytes=90-100", 100), "90+10"); /* one too many */
 	ck_assert_str_eq(range("bytes=90-1000", 100), "90+10");
 	ck_assert_str_eq(range("bytes=99-18446744073709551615", 100), "99+1");
 	ck_assert_str_eq(range("bytes=0-99999999999999999999999", 100), "0+100");

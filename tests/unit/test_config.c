@@ -87,7 +87,9 @@ START_TEST(an_empty_file_gives_the_defaults)
 	ck_assert_str_eq(config.user, "kvstored");
 	ck_assert_uint_eq(config.flush_interval_s, 60);
 	ck_assert_uint_eq(config.compaction_threshold, 4);
+	ck_assert_uint_eq(config.scrub_interval_s, 604800);
 	ck_assert_uint_eq(config.memtable_bytes, 64 << 20);
+	ck_assert_uint_eq(config.blob_threshold_bytes, 64 << 10);
 	ck_assert_uint_eq(config.max_value_bytes, 16 << 20);
 	ck_assert_uint_eq(config.connection_limit, 1024);
 	ck_assert_uint_eq(config.durability, 0);
@@ -112,23 +114,29 @@ START_TEST(every_option_can_be_set)
 	load_ok("listen = {\"localhost\", '::1', 127.1.2.3, \"/run/a.sock\"}\n"
 		"port=0\ninsecure_listen = yes\nallowed_hosts = {db.example, \"10.0.0.1\"}\n"
 		"shutdown = off\nhttp_threads = 3\nconnection_limit = 77\nmax_value_size = 1k\n"
-		"data_dir = /d\nflush_interval = 0\ncompaction_threshold = 64\n"
-		"memtable_size = \"1G\"\nblock_cache_size = 0\ndurability = os\ncompression = none\n"
+		"max_header_size = 64k\n"
+		"max_batch_size = 2k\n"
+		"data_dir = /d\nflush_interval = 0\ncompaction_threshold = 64\nscrub_interval = 0\n"
+		"memtable_size = \"1G\"\nblock_cache_size = 0\nchange_log_size = 0\ndurability = os\ncompression = none\n"
 		"pidfile = /p\nlogfile = /l\nlog_level = debug\nuser = \"\"\ngroup = adm\n");
 	ck_assert_uint_eq(config.listen.count, 4);
 	ck_assert_str_eq(config.listen.items[2], "127.1.2.3");
 	ck_assert_uint_eq(config.port, 0);
 	ck_assert_uint_eq(config.insecure_listen, 1);
 	ck_assert_uint_eq(config.allowed_hosts.count, 2);
-	ck_assert_uint_eq(config.shutdown, 1);
+	ck_assert_uint_eq(config.shutdown, 2);
 	ck_assert_uint_eq(config.http_threads, 3);
 	ck_assert_uint_eq(config.connection_limit, 77);
 	ck_assert_uint_eq(config.max_value_bytes, 1024);
+	ck_assert_uint_eq(config.max_header_bytes, 65536);
+	ck_assert_uint_eq(config.max_batch_bytes, 2048);
 	ck_assert_str_eq(config.data_dir, "/d");
 	ck_assert_uint_eq(config.flush_interval_s, 0);
 	ck_assert_uint_eq(config.compaction_threshold, 64);
+	ck_assert_uint_eq(config.scrub_interval_s, 0);
 	ck_assert_uint_eq(config.memtable_bytes, 1 << 30);
 	ck_assert_uint_eq(config.block_cache_bytes, 0);
+	ck_assert_uint_eq(config.change_log_bytes, 0);
 	ck_assert_uint_eq(config.durability, 1);
 	ck_assert_uint_eq(config.compression, 0);
 	ck_assert_str_eq(config.pidfile, "/p");
@@ -322,7 +330,7 @@ START_TEST(a_reload_takes_what_may_change_and_names_the_rest)
 	load_ok("port = 1\nlisten = {::1}\nuser = a\n");
 	ck_assert_int_eq(config_load(&source, &running, &err), KV_OK);
 	load_ok("port = 2\nlisten = {::1, 127.0.0.1}\nuser = b\nlog_level = debug\n"
-		"flush_interval = 5\ncompaction_threshold = 9\n");
+		"flush_interval = 5\ncompaction_threshold = 9\nscrub_interval = 11\n");
 	config_reload(&running, &config, restart, sizeof(restart));
 	ck_assert_str_eq(restart, "listen, port, user");
 	ck_assert_uint_eq(running.port, 1);
@@ -330,6 +338,7 @@ START_TEST(a_reload_takes_what_may_change_and_names_the_rest)
 	ck_assert_uint_eq(running.log_level, 3);
 	ck_assert_uint_eq(running.flush_interval_s, 5);
 	ck_assert_uint_eq(running.compaction_threshold, 9);
+	ck_assert_uint_eq(running.scrub_interval_s, 11);
 	config_reload(&running, &running, restart, sizeof(restart));
 	ck_assert_str_eq(restart, "");
 	config_reload(&running, &config, restart, 4);

@@ -2,11 +2,12 @@
 #include "http/cursor.h"
 
 #include "http/base64.h"
+#include "http/snapshots.h"
 #include "support/runner.h"
 
 static struct buf text;
 static struct buf storage;
-static struct slice key;
+static struct cursor cursor;
 
 static const struct cursor_range range = {
 	.prefix = { (const uint8_t *)"a", 1 }, .start = { (const uint8_t *)"ab", 2 },
@@ -15,7 +16,7 @@ static const struct cursor_range range = {
 static kv_status encode(struct slice k)
 {
 	buf_clear(&text);
-	return cursor_encode(k, &range, &text);
+	return cursor_encode(&(struct cursor){ .key = k }, &range, &text);
 }
 
 START_TEST(every_key_comes_back)
@@ -32,8 +33,28 @@ START_TEST(every_key_comes_back)
 		for (size_t i = 0; i < text.len; i++)
 			ck_assert_ptr_nonnull(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
 				text.data[i]));
-		ck_assert_int_eq(cursor_decode(buf_slice(&text), &range, &storage, &key), KV_OK);
-		ck_assert(slice_equal(key, slice_of(bytes, len)));
+		ck_assert_int_eq(cursor_decode(buf_slice(&text), &range, &storage, &cursor), KV_OK);
+		ck_assert(slice_equal(cursor.key, slice_of(bytes, len)));
+	}
+	buf_free(&text);
+	buf_free(&storage);
+}
+END_TEST
+
+START_TEST(what_it_carries_beside_the_key_comes_back)
+{
+	static const uint8_t id[SNAPSHOT_ID_BYTES] = "0123456789abcde";
+
+	for (int i = 0; i < 4; i++) {
+		struct cursor with = { .key = slice_of_string("k"), .included = i % 2 == 1, .snapshot = i / 2 == 1 ? id : NULL };
+
+		buf_clear(&text);
+		ck_assert_int_eq(cursor_encode(&with, &range, &text), KV_OK);
+		ck_assert_int_eq(cursor_decode(buf_slice(&text), &range, &storage, &cursor), KV_OK);
+		ck_assert_int_eq(cursor.included, with.included);
+		ck_assert_int_eq(cursor.snapshot != NULL, with.snapshot != NULL);
+		if (with.snapshot)
+			ck_assert_mem_eq(cursor.snapshot, id, SNAPSHOT_ID_BYTES);
 	}
 	buf_free(&text);
 	buf_free(&storage);
@@ -46,18 +67,21 @@ START_TEST(a_cursor_is_bound_to_its_range)
 
 	ck_assert_int_eq(encode(slice_of_string("abc")), KV_OK);
 	other.reverse = true;
-	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &key), KV_INVALID);
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &cursor), KV_INVALID);
 	other = range;
 	other.prefix = slice_of_string("b");
-	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &key), KV_INVALID);
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &cursor), KV_INVALID);
+	other = range;
+	other.snapshot = slice_of_string("b");
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &cursor), KV_INVALID);
 	other = range;
 	other.end = slice_of_string("b");
-	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &key), KV_INVALID);
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &cursor), KV_INVALID);
 	/* the same bytes in another place are another range */
 	other = range;
 	other.start = range.end;
 	other.end = range.start;
-	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &key), KV_INVALID);
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &other, &storage, &cursor), KV_INVALID);
 	buf_free(&text);
 	buf_free(&storage);
 }
@@ -70,17 +94,17 @@ START_TEST(a_changed_cursor_is_refused)
 	ck_assert_int_eq(encode(slice_of_string("some key")), KV_OK);
 	ck_assert_int_eq(buf_set(&whole, buf_slice(&text)), KV_OK);
 	for (size_t len = 0; len < whole.len; len++)
-		ck_assert_int_eq(cursor_decode(slice_of(whole.data, len), &range, &storage, &key), KV_INVALID);
+		ck_assert_int_eq(cursor_decode(slice_of(whole.data, len), &range, &storage, &cursor), KV_INVALID);
 	for (size_t i = 0; i < whole.len; i++) {
 		uint8_t was = whole.data[i];
 
 		whole.data[i] = was == 'A' ? 'B' : 'A';
-		ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &key), KV_INVALID);
+		ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &cursor), KV_INVALID);
 		whole.data[i] = '=';
-		ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &key), KV_INVALID);
+		ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &cursor), KV_INVALID);
 		whole.data[i] = was;
 	}
-	ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &key), KV_OK);
+	ck_assert_int_eq(cursor_decode(buf_slice(&whole), &range, &storage, &cursor), KV_OK);
 	buf_free(&whole);
 	buf_free(&text);
 	buf_free(&storage);
@@ -123,6 +147,7 @@ int main(void)
 	TCase *tc = tcase_create("cursor");
 
 	tcase_add_test(tc, every_key_comes_back);
+	tcase_add_test(tc, what_it_carries_beside_the_key_comes_back);
 	tcase_add_test(tc, a_cursor_is_bound_to_its_range);
 	tcase_add_test(tc, a_changed_cursor_is_refused);
 	tcase_add_test(tc, base64_has_the_vectors_of_rfc_4648);

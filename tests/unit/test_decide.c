@@ -101,8 +101,8 @@ END_TEST
 
 START_TEST(a_failed_batch_leaves_no_trace_for_the_next_one)
 {
-	struct engine_condition conditions[] = { { .operation = 1, .expect = ENGINE_EXPECT_EXISTS } };
-	struct engine_condition absent[] = { { .operation = 0, .expect = ENGINE_EXPECT_ABSENT } };
+	struct engine_condition conditions[] = { { .place = 1, .expect = ENGINE_EXPECT_EXISTS } };
+	struct engine_condition absent[] = { { .place = 0, .expect = ENGINE_EXPECT_ABSENT } };
 	struct engine_write first = { .conditions = conditions, .condition_count = 1,
 		.first_sequence = 20 };
 	struct engine_write second = { .conditions = absent, .condition_count = 1,
@@ -112,7 +112,7 @@ START_TEST(a_failed_batch_leaves_no_trace_for_the_next_one)
 	ck_assert_int_eq(batch_put(&first.batch, slice_of_string("never"), slice_of_string("1"), 0),
 		KV_OK);
 	ck_assert_int_eq(decide(&first), KV_CONDITION);
-	ck_assert_uint_eq(first.failed_operation, 1);
+	ck_assert_uint_eq(first.failed_place, 1);
 	ck_assert_int_eq(batch_put(&second.batch, slice_of_string("new"), slice_of_string("2"), 0), KV_OK);
 	ck_assert_int_eq(decide(&second), KV_OK);
 	/* and a third one of the same group sees the second */
@@ -155,6 +155,37 @@ START_TEST(out_of_memory_is_told_and_leaves_no_trace)
 }
 END_TEST
 
+START_TEST(range_deletes_of_the_group_and_of_the_batch_count)
+{
+	struct engine_write earlier = { .first_sequence = 20 };
+	struct engine_condition conditions[] = { { .place = 0, .expect = ENGINE_EXPECT_ABSENT },
+		{ .place = 2, .expect = ENGINE_EXPECT_ABSENT } };
+	struct engine_write write = { .first_sequence = 21, .conditions = conditions, .condition_count = 2 };
+	bool existed;
+
+	ck_assert_int_eq(batch_delete_range(&earlier.batch, slice_of_string("th"), slice_of_string("ti")), KV_OK);
+	ck_assert_int_eq(decide(&earlier), KV_OK);
+	/* a put where the group before has deleted, and one where the batch itself has */
+	ck_assert_int_eq(batch_put(&write.batch, slice_of_string("there"), slice_of("w", 1), 0), KV_OK);
+	ck_assert_int_eq(batch_delete_range(&write.batch, slice_of_string("a"), slice_of(NULL, 0)), KV_OK);
+	ck_assert_int_eq(batch_put(&write.batch, slice_of_string("there"), slice_of("x", 1), 0), KV_OK);
+	ck_assert_int_eq(decide(&write), KV_OK);
+	ck_assert(!conditions[0].existed && !conditions[1].existed);
+	/* a refused one takes its range delete back */
+	overlay_clear(overlay);
+	conditions[1].expect = ENGINE_EXPECT_EXISTS;
+	ck_assert_int_eq(decide(&earlier), KV_OK);
+	ck_assert_int_eq(decide(&write), KV_CONDITION);
+	ck_assert_uint_eq(write.failed_place, 2);
+	ck_assert_uint_eq(overlay_find(overlay, slice_of_string("there"))->sequence, 20);
+	ck_assert_ptr_null(overlay_find(overlay, slice_of_string("gone")));
+	overlay_clear(overlay);
+	ck_assert_int_eq(decide_put("there", ENGINE_EXPECT_EXISTS, 0, &existed), KV_OK);
+	batch_free(&earlier.batch);
+	batch_free(&write.batch);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("decide");
@@ -165,6 +196,7 @@ int main(void)
 	tcase_add_test(tcase, a_failed_batch_leaves_no_trace_for_the_next_one);
 	tcase_add_test(tcase, only_a_list_with_conditions_needs_deciding);
 	tcase_add_test(tcase, out_of_memory_is_told_and_leaves_no_trace);
+	tcase_add_test(tcase, range_deletes_of_the_group_and_of_the_batch_count);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }

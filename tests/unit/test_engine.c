@@ -3,7 +3,10 @@
 #include "support/runner.h"
 #include "support/small_store.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 
 static struct small_store small;
@@ -65,6 +68,7 @@ START_TEST(a_failed_store_is_not_compacted)
 		ck_assert_int_eq(small_put(&small, "k", "v"), KV_OK);
 		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
 	}
+	small_wait_for_spare(&small); /* changes MANIFEST, too */
 	fail_the_log();
 	before = disk_read(&small.disk, "MANIFEST");
 	ck_assert_int_eq(store_compact(small.store, &err), KV_IO);
@@ -109,6 +113,58 @@ START_TEST(used_up_descriptors_refuse_for_a_while_and_break_nothing)
 }
 END_TEST
 
+/* ---- threads that cannot be started ---- */
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg);
+
+static unsigned threads_left = UINT_MAX; /* that can be started */
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+{
+	if (threads_left == 0)
+		return EAGAIN;
+	threads_left--;
+	return __real_pthread_create(thread, attributes, run, arg);
+}
+
+static unsigned open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+START_TEST(an_open_that_cannot_start_a_thread_leaves_nothing_behind)
+{
+	kv_status status = KV_IO;
+	unsigned threads = 0, descriptors;
+
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	small_store_crash(&small);
+	descriptors = open_descriptors();
+	for (; status != KV_OK; threads++) {
+		ck_assert_uint_lt(threads, 20);
+		threads_left = threads;
+		status = small_store_try_open(&small, &err);
+		threads_left = UINT_MAX;
+		if (status == KV_OK)
+			break;
+		ck_assert_int_eq(status, KV_IO);
+		ck_assert_int_eq(err.errnum, EAGAIN);
+		ck_assert_uint_eq(open_descriptors(), descriptors);
+	}
+	ck_assert_uint_ge(threads, 4); /* commits, large values, flushes, compactions */
+	small_expect(&small, "a", "1");
+	ck_assert_int_eq(small_put(&small, "a", "2"), KV_OK);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("engine");
@@ -117,6 +173,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_failed_store_has_no_clean_end_and_keeps_its_log);
+	tcase_add_test(tcase, an_open_that_cannot_start_a_thread_leaves_nothing_behind);
 	tcase_add_test(tcase, a_failed_store_is_not_compacted);
 	tcase_add_test(tcase, used_up_descriptors_refuse_for_a_while_and_break_nothing);
 	suite_add_tcase(suite, tcase);

@@ -351,6 +351,24 @@ START_TEST(a_file_system_without_noreplace_keeps_what_exists)
 }
 END_TEST
 
+START_TEST(two_files_exchange_their_names_in_one_step)
+{
+	struct buf content = { 0 };
+
+	ck_assert_int_eq(file_replace(&dir, "a", "t", slice_of_string("first"), &err), KV_OK);
+	ck_assert_int_eq(file_replace(&dir, "b", "t", slice_of_string("second"), &err), KV_OK);
+	ck_assert_int_eq(dir_exchange(&dir, "a", "b", &err), KV_OK);
+	ck_assert_int_eq(file_read_whole(&dir, "a", 100, &content, &err), KV_OK);
+	ck_assert(slice_equal(buf_slice(&content), slice_of_string("second")));
+	ck_assert_int_eq(file_read_whole(&dir, "b", 100, &content, &err), KV_OK);
+	ck_assert(slice_equal(buf_slice(&content), slice_of_string("first")));
+	ck_assert_int_eq(dir_exchange(&dir, "a", "missing", &err), KV_NOT_FOUND);
+	fault_fs_fail(fault, FAULT_RENAME, 1, EINVAL);
+	ck_assert_int_eq(dir_exchange(&dir, "a", "b", &err), KV_UNSUPPORTED);
+	buf_free(&content);
+}
+END_TEST
+
 START_TEST(links_and_unlinks_say_what_is_missing_or_taken)
 {
 	make_file("a", "x");
@@ -709,6 +727,7 @@ static Suite *file_suite(void)
 	tcase_add_test(tc, a_list_gives_every_name_once_and_can_be_repeated);
 	tcase_add_test(tc, a_rename_replaces_only_when_it_may);
 	tcase_add_test(tc, a_file_system_without_noreplace_keeps_what_exists);
+	tcase_add_test(tc, two_files_exchange_their_names_in_one_step);
 	tcase_add_test(tc, links_and_unlinks_say_what_is_missing_or_taken);
 	tcase_add_test(tc, free_space_is_told);
 	tcase_add_test(tc, short_reads_and_writes_are_continued);

@@ -38,7 +38,10 @@ START_TEST(names_without_a_number_are_known)
 		{ "MANIFEST", FILENAME_MANIFEST },
 		{ "FORMAT.new", FILENAME_TEMP },
 		{ "MANIFEST.new", FILENAME_TEMP },
+		{ "SCRUB", FILENAME_SCRUB },
+		{ "SCRUB.new", FILENAME_TEMP },
 		{ "lost+found", FILENAME_LOST_FOUND },
+		{ "RESERVE", FILENAME_RESERVE },
 	};
 	uint64_t number;
 

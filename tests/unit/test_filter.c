@@ -52,6 +52,25 @@ START_TEST(no_key_of_a_million_is_denied)
 }
 END_TEST
 
+START_TEST(keys_added_together_set_the_same_bits)
+{
+	enum { COUNT = 1000 };
+	uint64_t hashes[COUNT];
+
+	for (unsigned bits = 5; bits <= 20; bits += 5) {
+		struct filter one_by_one = make(COUNT, bits), together;
+
+		ck_assert_int_eq(filter_init(&together, one_by_one.bytes, one_by_one.probes), KV_OK);
+		for (uint64_t i = 0; i < COUNT; i++)
+			hashes[i] = hash_number(i);
+		filter_add_all(&together, hashes, COUNT);
+		ck_assert_mem_eq(together.lines, one_by_one.lines, together.bytes);
+		filter_free(&one_by_one);
+		filter_free(&together);
+	}
+}
+END_TEST
+
 START_TEST(few_missing_keys_pass)
 {
 	static const struct {
@@ -128,6 +147,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, no_key_of_a_million_is_denied);
+	tcase_add_test(tc, keys_added_together_set_the_same_bits);
 	tcase_add_test(tc, few_missing_keys_pass);
 	tcase_add_test(tc, one_key_and_many_bits_work);
 	tcase_add_test(tc, no_filter_passes_every_key);

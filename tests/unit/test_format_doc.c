@@ -5,6 +5,7 @@
  * zeros.
  */
 #include "engine/batch.h"
+#include "engine/blob_writer.h"
 #include "engine/identity.h"
 #include "engine/manifest.h"
 #include "engine/sst_writer.h"
@@ -157,9 +158,12 @@ START_TEST(the_example_of_a_manifest_is_what_is_written)
 {
 	struct manifest m = { .generation = 2, .next_file_number = 300, .last_sequence = 999 };
 	struct sst_meta meta = { .number = 6, .file_bytes = 1234, .entries = 20, .tombstones = 1,
-		.first_sequence = 980, .last_sequence = 999, .key_bytes = 100, .value_bytes = 500 };
+		.first_sequence = 980, .last_sequence = 999, .key_bytes = 100, .value_bytes = 500,
+		.range_applied = 997 };
 
 	ck_assert_int_eq(manifest_add_wal(&m, 7), KV_OK);
+	ck_assert_int_eq(manifest_add_history(&m, 5), KV_OK);
+	ck_assert_int_eq(manifest_add_range(&m, 998, text("b"), text("bz")), KV_OK);
 	ck_assert_int_eq(buf_set(&meta.smallest, text("apple")), KV_OK);
 	ck_assert_int_eq(buf_set(&meta.largest, text("melon")), KV_OK);
 	ck_assert_int_eq(manifest_add_table(&m, 0, &meta), KV_OK);
@@ -172,11 +176,14 @@ END_TEST
 
 START_TEST(the_example_of_a_table_is_what_is_written)
 {
+	static const uint8_t pointer[BLOB_POINTER_BYTES] = { 9, [10] = 1, [16] = 1, 2, 3, 4, 5, 6, 7, 8 };
 	const struct entry entries[] = {
 		{ .key = text("apple"), .value = text("red"), .sequence = 7, .kind = ENTRY_PUT },
 		{ .key = text("apple"), .sequence = 3, .kind = ENTRY_DELETE },
 		{ .key = text("apricot"), .value = text("orange"), .sequence = 300, .expires_unix_ms = 1000,
 			.kind = ENTRY_PUT },
+		{ .key = text("big"), .value = slice_of(pointer, sizeof pointer), .sequence = 301,
+			.kind = ENTRY_BLOB },
 	};
 	struct sst_writer *writer = NULL;
 	struct sst_options options;
@@ -184,13 +191,31 @@ START_TEST(the_example_of_a_table_is_what_is_written)
 
 	sst_options_init(&options);
 	ck_assert_int_eq(sst_writer_open(&disk.dir, &id, 12, &options, &writer, NULL), KV_OK);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(sst_writer_add(writer, &entries[i], NULL), KV_OK);
+	sst_writer_set_range_applied(writer, 200);
 	ck_assert_int_eq(sst_writer_finish(writer, &meta, NULL), KV_OK);
-	ck_assert_uint_eq(meta.file_bytes, 0x155);
 	sst_writer_close(writer);
 	sst_meta_free(&meta);
 	expect_documented("000012.sst");
+}
+END_TEST
+
+START_TEST(the_example_of_a_blob_file_is_what_is_written)
+{
+	static const uint8_t documented[BLOB_POINTER_BYTES] = { 9, [8] = 13, [16] = 0x17, 0x2c, 0xdb, 0x79, 0x3c,
+		0xd9, 0x5a, 0x3e };
+	uint8_t pointer_bytes[BLOB_POINTER_BYTES];
+	struct blob_writer *writer = NULL;
+	struct blob_pointer pointer;
+
+	ck_assert_int_eq(blob_writer_new(&disk.dir, &id, 9, &writer, NULL), KV_OK);
+	ck_assert_int_eq(blob_writer_append(writer, text("a large value"), NULL), KV_OK);
+	ck_assert_int_eq(blob_writer_finish(writer, &pointer, NULL), KV_OK);
+	blob_writer_close(writer);
+	expect_documented("000009.blob");
+	blob_pointer_encode(&pointer, pointer_bytes);
+	ck_assert_mem_eq(pointer_bytes, documented, sizeof documented);
 }
 END_TEST
 
@@ -204,6 +229,7 @@ int main(void)
 	tcase_add_test(tc, the_example_of_a_log_is_what_is_written);
 	tcase_add_test(tc, the_example_of_a_manifest_is_what_is_written);
 	tcase_add_test(tc, the_example_of_a_table_is_what_is_written);
+	tcase_add_test(tc, the_example_of_a_blob_file_is_what_is_written);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

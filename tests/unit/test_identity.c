@@ -42,7 +42,7 @@ static kv_status read_format(struct store_id *ret, struct kv_error *err)
 	return identity_read(&disk.dir, ret, err);
 }
 
-#define LINE_1 "kvstored 1\n"
+#define LINE_1 "kvstored 2\n"
 #define LINE_2 "store-id 00112233445566778899aabbccddeeff\n"
 
 START_TEST(an_identity_is_read_back)
@@ -55,7 +55,7 @@ START_TEST(an_identity_is_read_back)
 	ck_assert_int_eq(read_format(&read, NULL), KV_OK);
 	ck_assert_mem_eq(&made, &read, sizeof made);
 	text = disk_read(&disk, "FORMAT");
-	ck_assert_mem_eq(text.data, "kvstored 1\nstore-id ", 20);
+	ck_assert_mem_eq(text.data, "kvstored 2\nstore-id ", 20);
 	ck_assert_uint_eq(text.len, 11 + 42 + 26);
 	ck_assert(!dir_has(&disk.dir, "FORMAT.new"));
 	buf_free(&text);
@@ -66,7 +66,7 @@ START_TEST(the_text_is_the_documented_one)
 {
 	struct store_id id;
 
-	disk_write(&disk, "FORMAT", slice_of_string(LINE_1 LINE_2 "checksum a6a87b77d6449582\n"));
+	disk_write(&disk, "FORMAT", slice_of_string(LINE_1 LINE_2 "checksum e8f873c7f942108e\n"));
 	ck_assert_int_eq(read_format(&id, NULL), KV_OK);
 	ck_assert_mem_eq(id.bytes, "\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
 }
@@ -100,24 +100,27 @@ START_TEST(an_existing_format_is_never_written_over)
 }
 END_TEST
 
-START_TEST(a_newer_version_is_named_and_not_taken_for_damage)
+START_TEST(another_version_is_named_and_not_taken_for_damage)
 {
 	struct store_id id;
 	struct kv_error err;
 
-	write_format("kvstored 2\nstore-id in another form\nand more\n");
+	write_format("kvstored 3\nstore-id in another form\nand more\n");
 	ck_assert_int_eq(read_format(&id, &err), KV_UNSUPPORTED);
-	ck_assert_str_eq(err.text, "format version 2 is newer than the 1 that this kvstored reads");
+	ck_assert_str_eq(err.text, "format version 3 is newer than the 2 that this kvstored reads");
 	ck_assert_ptr_nonnull(strstr(err.file, "/FORMAT"));
 	write_format("kvstored 4000000\n");
 	ck_assert_int_eq(read_format(&id, &err), KV_UNSUPPORTED);
+	write_format("kvstored 1\n" LINE_2);
+	ck_assert_int_eq(read_format(&id, &err), KV_UNSUPPORTED);
+	ck_assert_str_eq(err.text, "format version 1 is older than the 2 that this kvstored reads");
 }
 END_TEST
 
 START_TEST(text_that_nobody_wrote_is_damage_even_with_a_checksum)
 {
 	static const char *const texts[] = { "", "kvstored\n", "kvstored \n", "kvstored 0\n" LINE_2,
-		"kvstored 01\n" LINE_2, "kvstored 1 \n" LINE_2, "kvstored 1\r\n" LINE_2, "kvstored -1\n" LINE_2,
+		"kvstored 02\n" LINE_2, "kvstored 2 \n" LINE_2, "kvstored 2\r\n" LINE_2, "kvstored -1\n" LINE_2,
 		"Kvstored 1\n" LINE_2, "kvstored 99999999999\n" LINE_2, LINE_1, LINE_1 "\n" LINE_2,
 		LINE_1 "store-id 00112233445566778899aabbccddeef\n",
 		LINE_1 "store-id 00112233445566778899aabbccddeeffa\n",
@@ -259,7 +262,7 @@ int main(void)
 	tcase_add_test(tc, the_text_is_the_documented_one);
 	tcase_add_test(tc, two_stores_have_two_ids);
 	tcase_add_test(tc, an_existing_format_is_never_written_over);
-	tcase_add_test(tc, a_newer_version_is_named_and_not_taken_for_damage);
+	tcase_add_test(tc, another_version_is_named_and_not_taken_for_damage);
 	tcase_add_test(tc, text_that_nobody_wrote_is_damage_even_with_a_checksum);
 	tcase_add_test(tc, every_flipped_byte_and_every_cut_is_damage);
 	tcase_add_test(tc, the_file_and_then_its_name_are_synced);

@@ -37,8 +37,10 @@ struct iter *table_iter(struct table *table, bool keep_blocks)
 	if (table->out_of_memory)
 		return NULL;
 	iter = array_iter_new(table->entries, table->count);
-	if (iter && table->fail != KV_OK)
+	if (iter && table->fail != KV_OK) /* counted in moves of one entry */
 		array_iter_fail(iter, table->fail_after, table->fail);
+	else if (iter)
+		array_iter_set_runs(iter, 1 + table->count % 4);
 	return iter;
 }
 
@@ -97,7 +99,7 @@ START_TEST(walks_in_any_direction_show_all_entries_in_order)
 		struct iter *iter;
 
 		make_level(&level, &rnd);
-		iter = iter_level_new(level.pointers, level.table_count, true);
+		iter = iter_level_new(level.pointers, level.table_count, NULL, true);
 		ck_assert(!iter->valid);
 		ck_assert_int_eq(iter_status(iter, NULL), KV_OK);
 		iter_check_walk(iter, level.entries, level.count, &rnd, 200);
@@ -117,7 +119,7 @@ START_TEST(a_seek_opens_only_the_table_of_its_key)
 
 	for (make_level(&level, &rnd); level.table_count < 3; make_level(&level, &rnd))
 		free_level(&level);
-	iter = iter_level_new(level.pointers, level.table_count, true);
+	iter = iter_level_new(level.pointers, level.table_count, NULL, true);
 	ck_assert_uint_eq(level.tables[0].opened, 0);
 	iter_seek(iter, level.tables[1].entries[0].key, ENTRY_SEQUENCE_MAX);
 	ck_assert(iter->valid);
@@ -168,7 +170,7 @@ START_TEST(a_table_that_fails_is_never_skipped)
 		bad->fail_after = runner_random(&rnd) % bad->count;
 		bad->fail = KV_IO;
 		bad->out_of_memory = round % 5 == 0;
-		iter = iter_level_new(level.pointers, level.table_count, true);
+		iter = iter_level_new(level.pointers, level.table_count, NULL, true);
 		ck_assert(walk_all(iter, forward, &shown));
 		ck_assert_int_eq(iter_status(iter, NULL), bad->out_of_memory ? KV_NO_MEMORY : KV_IO);
 		for (struct table *t = level.tables; t < level.tables + level.table_count; t++)
@@ -198,7 +200,7 @@ START_TEST(an_empty_table_is_walked_over)
 	ck_assert_int_eq(buf_set(&tables[1].meta.largest, slice_of("k", 1)), KV_OK);
 	ck_assert_int_eq(buf_set(&tables[2].meta.smallest, slice_of("x", 1)), KV_OK);
 	ck_assert_int_eq(buf_set(&tables[2].meta.largest, slice_of("y", 1)), KV_OK);
-	iter = iter_level_new(pointers, 3, true);
+	iter = iter_level_new(pointers, 3, NULL, true);
 	iter_check_walk(iter, &e, 1, &(uint64_t){ runner_seed() }, 200);
 	iter_close(iter);
 	for (int i = 0; i < 3; i++) {
@@ -213,7 +215,7 @@ START_TEST(running_out_of_memory_gives_no_iterator)
 	struct iter *iter;
 
 	fault_alloc_fail(1, false);
-	iter = iter_level_new(NULL, 0, true);
+	iter = iter_level_new(NULL, 0, NULL, true);
 	fault_alloc_fail(0, false);
 	ck_assert_ptr_null(iter);
 }

@@ -2,6 +2,9 @@
 /* What a user sees of entries with many versions, at any sequence and time, walked in any way. */
 #include "engine/iter_live.h"
 #include "base/clock.h"
+#include "engine/iter_merge.h"
+#include "engine/iter_uncovered.h"
+#include "engine/memtable.h"
 #include "support/array_iter.h"
 #include "support/fault_alloc.h"
 #include "support/iter_check.h"
@@ -17,6 +20,7 @@ struct picture {
 	struct entry live[ENTRIES_MAX];
 	size_t live_count;
 	uint64_t max_sequence;
+	struct range_set *ranges; /* NULL: none */
 };
 
 /* What must be seen: by definition, key by key. */
@@ -30,9 +34,60 @@ static void find_live(struct picture *p)
 			if (!newest && p->entries[next].sequence <= p->max_sequence)
 				newest = &p->entries[next];
 		}
-		if (newest && entry_is_live(newest, NOW))
+		if (newest && entry_is_live(newest, NOW) &&
+			range_set_cover(p->ranges, newest->key, p->max_sequence) <= newest->sequence)
 			p->live[p->live_count++] = *newest;
 	}
+}
+
+/* Some range deletes among the entries and behind them. */
+static void make_ranges(struct picture *p, uint64_t *rnd)
+{
+	struct range ranges[8];
+	uint8_t bytes[16][ITER_CHECK_KEY_MAX];
+	size_t count = runner_random(rnd) % 8;
+
+	for (size_t i = 0; i < count; i++) {
+		struct slice a = iter_check_key(rnd, bytes[2 * i]), b = iter_check_key(rnd, bytes[2 * i + 1]);
+
+		ranges[i] = (struct range){ .sequence = 1 + i * (p->count + 20) / 8, .start = a };
+		if (slice_compare(a, b) < 0)
+			ranges[i].end = b;
+		else if (runner_random(rnd) % 4 != 0)
+			ranges[i] = (struct range){ .sequence = ranges[i].sequence, .start = b, .end = a };
+		if (slice_equal(ranges[i].start, ranges[i].end))
+			ranges[i].end.len = 0;
+	}
+	p->ranges = count > 0 ? range_set_new(ranges, count) : NULL;
+}
+
+static void free_picture(struct picture *p)
+{
+	iter_check_free(p->entries, p->count);
+	range_set_unref(p->ranges);
+}
+
+static struct range_cover *cover_of(const struct picture *p)
+{
+	struct range_cover *cover;
+
+	if (!p->ranges)
+		return NULL;
+	cover = malloc(sizeof *cover + sizeof cover->sets[0]);
+	*cover = (struct range_cover){ .max_sequence = p->max_sequence, .count = 1 };
+	cover->sets[0] = p->ranges;
+	return cover;
+}
+
+/* As an engine puts it together. */
+static struct iter_live *open_live(const struct picture *p, struct iter *input)
+{
+	struct range_cover *cover = cover_of(p);
+	struct iter_live *iter;
+
+	iter = iter_live_new(iter_uncovered_new(input, cover, p->count), p->max_sequence, NOW);
+	iter_live_set_cover(iter, cover);
+	return iter;
 }
 
 /* `same`: of so many keys, to give some of them many versions. */
@@ -51,6 +106,7 @@ static void make_picture(struct picture *p, uint64_t *rnd, bool many_versions)
 	array_iter_sort(p->entries, p->count);
 	p->max_sequence = runner_random(rnd) % 4 == 0 ? ENTRY_SEQUENCE_MAX
 						      : runner_random(rnd) % (p->count + 1);
+	make_ranges(p, rnd);
 	find_live(p);
 }
 
@@ -74,7 +130,7 @@ static size_t live_from(const struct picture *p, struct slice key)
 
 static size_t seek_somewhere(struct iter_live *iter, const struct picture *p, uint64_t *rnd)
 {
-	uint8_t bytes[16];
+	uint8_t bytes[ITER_CHECK_KEY_MAX];
 	struct slice key = iter_check_key(rnd, bytes);
 
 	switch (runner_random(rnd) % 4) {
@@ -93,6 +149,25 @@ static size_t seek_somewhere(struct iter_live *iter, const struct picture *p, ui
 	}
 }
 
+static void walk_about(struct iter_live *iter, const struct picture *p, uint64_t *rnd)
+{
+	size_t at = SIZE_MAX;
+
+	ck_assert(!iter_live_valid(iter));
+	for (int move = 0; move < 150; move++) {
+		if (at >= p->live_count || runner_random(rnd) % 8 == 0) {
+			at = seek_somewhere(iter, p, rnd);
+		} else if (runner_random(rnd) % 2) {
+			iter_live_next(iter);
+			at++;
+		} else {
+			iter_live_prev(iter);
+			at--;
+		}
+		check_at(iter, p, at);
+	}
+}
+
 START_TEST(walks_in_any_direction_show_what_is_live)
 {
 	static struct picture p;
@@ -100,25 +175,87 @@ START_TEST(walks_in_any_direction_show_what_is_live)
 
 	for (int round = 0; round < 2000; round++) {
 		struct iter_live *iter;
-		size_t at = SIZE_MAX;
+		struct iter *input;
 
 		make_picture(&p, &rnd, round % 2);
-		iter = iter_live_new(array_iter_new(p.entries, p.count), p.max_sequence, NOW);
-		ck_assert(!iter_live_valid(iter));
-		for (int move = 0; move < 150; move++) {
-			if (at >= p.live_count || runner_random(&rnd) % 8 == 0) {
-				at = seek_somewhere(iter, &p, &rnd);
-			} else if (runner_random(&rnd) % 2) {
-				iter_live_next(iter);
-				at++;
-			} else {
-				iter_live_prev(iter);
-				at--;
-			}
-			check_at(iter, &p, at);
-		}
+		input = array_iter_new(p.entries, p.count);
+		array_iter_set_runs(input, 1 + (size_t)round / 2 % 4);
+		iter = open_live(&p, input);
+		walk_about(iter, &p, &rnd);
 		iter_live_close(iter);
-		iter_check_free(p.entries, p.count);
+		free_picture(&p);
+	}
+	ck_assert_uint_eq(array_iter_open(), 0);
+}
+END_TEST
+
+/* ---- over a merge of the places of an engine ---- */
+
+enum { PLACES_MAX = 5 };
+
+static int by_sequence(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+}
+
+static struct iter *open_memtable(const struct entry *entries, size_t count)
+{
+	struct memtable *memtable = memtable_new(1);
+	struct entry ordered[ENTRIES_MAX];
+	struct iter *ret;
+
+	memcpy(ordered, entries, count * sizeof *entries);
+	if (count > 0)
+		qsort(ordered, count, sizeof *ordered, by_sequence);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_int_eq(memtable_add(memtable, &ordered[i]), KV_OK);
+	ret = memtable_iter(memtable);
+	memtable_unref(memtable);
+	return ret;
+}
+
+/* The entries dealt out to a memtable and arrays, with runs of all lengths; some of them pass over what range deletes hide. */
+static struct iter *open_places(const struct picture *p, const struct range_cover *cover, uint64_t *rnd)
+{
+	static struct entry hands[PLACES_MAX][ENTRIES_MAX];
+	size_t counts[PLACES_MAX] = { 0 };
+	size_t places = 2 + runner_random(rnd) % (PLACES_MAX - 1), to = 0;
+	uint64_t run = runner_random(rnd) % 2 ? 2 : 20;
+	struct iter *children[PLACES_MAX];
+
+	for (size_t i = 0; i < p->count; i++) {
+		if (runner_random(rnd) % run == 0)
+			to = runner_random(rnd) % places;
+		hands[to][counts[to]++] = p->entries[i];
+	}
+	children[0] = open_memtable(hands[0], counts[0]);
+	for (size_t i = 1; i < places; i++) {
+		children[i] = array_iter_new(hands[i], counts[i]);
+		array_iter_set_runs(children[i], 1 + runner_random(rnd) % ARRAY_ITER_RUN_MAX);
+		if (runner_random(rnd) % 2)
+			children[i] = iter_uncovered_new(children[i], cover, p->count);
+	}
+	return iter_merge_new(children, places);
+}
+
+START_TEST(walks_over_a_merge_show_what_is_live)
+{
+	static struct picture p;
+	uint64_t rnd = runner_seed();
+
+	for (int round = 0; round < 1500; round++) {
+		struct range_cover *cover;
+		struct iter_live *iter;
+
+		make_picture(&p, &rnd, round % 2);
+		cover = cover_of(&p);
+		iter = iter_live_new(open_places(&p, cover, &rnd), p.max_sequence, NOW);
+		iter_live_set_cover(iter, cover);
+		walk_about(iter, &p, &rnd);
+		iter_live_close(iter);
+		free_picture(&p);
 	}
 	ck_assert_uint_eq(array_iter_open(), 0);
 }
@@ -140,7 +277,7 @@ START_TEST(an_error_at_any_move_of_the_input_is_reported)
 		make_picture(&p, &rnd, round % 2);
 		input = array_iter_new(p.entries, p.count);
 		array_iter_fail(input, round % 60, KV_CORRUPT);
-		iter = iter_live_new(input, p.max_sequence, NOW);
+		iter = open_live(&p, input);
 		for (int move = 0; move < 80; move++) {
 			if (at >= p.live_count || runner_random(&rnd) % 8 == 0) {
 				at = seek_somewhere(iter, &p, &rnd);
@@ -165,7 +302,7 @@ START_TEST(an_error_at_any_move_of_the_input_is_reported)
 			ck_assert_str_eq(err.text, "injected");
 		}
 		iter_live_close(iter);
-		iter_check_free(p.entries, p.count);
+		free_picture(&p);
 	}
 	ck_assert_uint_gt(seen, 1000);
 }
@@ -185,6 +322,9 @@ START_TEST(running_out_of_memory_is_reported_and_can_be_tried_again)
 
 		make_picture(&p, &rnd, false);
 		input = array_iter_new(p.entries, p.count);
+		range_set_unref(p.ranges);
+		p.ranges = NULL;
+		find_live(&p);
 		fault_alloc_fail(n % 6 + 1, false);
 		iter = iter_live_new(input, p.max_sequence, NOW);
 		if (iter)
@@ -205,7 +345,7 @@ START_TEST(running_out_of_memory_is_reported_and_can_be_tried_again)
 		}
 		iter_live_close(iter);
 		ck_assert_uint_eq(array_iter_open(), 0);
-		iter_check_free(p.entries, p.count);
+		free_picture(&p);
 	}
 	ck_assert_uint_gt(failures, 0);
 }
@@ -354,6 +494,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, walks_in_any_direction_show_what_is_live);
+	tcase_add_test(tc, walks_over_a_merge_show_what_is_live);
 	tcase_add_test(tc, an_error_at_any_move_of_the_input_is_reported);
 	tcase_add_test(tc, running_out_of_memory_is_reported_and_can_be_tried_again);
 	tcase_add_test(tc, a_deadline_stops_on_the_way_and_nothing_is_missed_by_going_on);

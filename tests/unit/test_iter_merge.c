@@ -42,6 +42,9 @@ static struct iter *deal_merge(struct deal *deal)
 	for (size_t i = 0; i < deal->child_count; i++) {
 		deal->children[i] = array_iter_new(deal->hands[i], deal->hand_counts[i]);
 		ck_assert_ptr_nonnull(deal->children[i]);
+		array_iter_set_runs(deal->children[i], 1 + (deal->count + i) % ARRAY_ITER_RUN_MAX);
+		if ((deal->count + i) % 3 == 0)
+			array_iter_keep_slices(deal->children[i]);
 	}
 	return iter_merge_new(deal->children, deal->child_count);
 }
@@ -185,10 +188,98 @@ START_TEST(a_run_of_one_child_leaves_the_others_alone)
 	iter_seek_first(merge);
 	for (unsigned i = 0; i < 49; i++)
 		iter_next(merge);
-	ck_assert(iter_check_same(&merge->entry, &low[49]));
+	ck_assert(iter_check_same(merge->entry, &low[49]));
 	ck_assert_uint_eq(array_iter_moves(children[0]), 1);
 	iter_next(merge);
-	ck_assert(iter_check_same(&merge->entry, &high[0]));
+	ck_assert(iter_check_same(merge->entry, &high[0]));
+	iter_close(merge);
+}
+END_TEST
+
+START_TEST(a_run_that_comes_before_everything_else_is_handed_on)
+{
+	static uint8_t keys[60];
+	struct entry low[40], high[20];
+	struct iter *children[2], *merge;
+	unsigned steps = 0;
+
+	for (unsigned i = 0; i < 60; i++) {
+		struct entry *entry = i < 40 ? &low[i] : &high[i - 40];
+
+		keys[i] = (uint8_t)i;
+		*entry = (struct entry){ .key = slice_of(&keys[i], 1), .sequence = i + 1, .kind = ENTRY_PUT };
+	}
+	children[0] = array_iter_new(high, 20);
+	children[1] = array_iter_new(low, 40);
+	array_iter_set_runs(children[1], 8);
+	merge = iter_merge_new(children, 2);
+	iter_seek_first(merge);
+	for (; merge->entry->key.data[0] < 30; steps++) /* as an iter_next() inside of runs */
+		if (merge->entry != merge->last)
+			merge->entry = merge->last;
+		else
+			iter_next(merge);
+	ck_assert_uint_lt(steps, 16);
+	ck_assert_uint_eq(array_iter_moves(children[0]), 1);
+	while (merge->entry->key.data[0] > 10)
+		iter_prev(merge);
+	for (unsigned i = 10; i < 59; i++) {
+		ck_assert_uint_eq(merge->entry->key.data[0], i);
+		iter_next(merge);
+	}
+	iter_next(merge);
+	ck_assert(!merge->valid);
+	iter_close(merge);
+}
+END_TEST
+
+/* Children that take turns, and what lies in a run of the merge then. */
+static struct iter *open_turns(struct entry entries[2][20], uint8_t keys[40], bool keep)
+{
+	struct iter *children[2];
+
+	for (unsigned i = 0; i < 40; i++) {
+		keys[i] = (uint8_t)i;
+		entries[i % 2][i / 2] = (struct entry){ .key = slice_of(&keys[i], 1), .sequence = i + 1, .kind = ENTRY_PUT };
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		children[i] = array_iter_new(entries[i], 20);
+		array_iter_set_runs(children[i], 2);
+		if (keep)
+			array_iter_keep_slices(children[i]);
+	}
+	return iter_merge_new(children, 2);
+}
+
+static void check_run(const struct iter *merge, uint8_t from, size_t count)
+{
+	ck_assert(merge->valid);
+	ck_assert_uint_eq((size_t)(merge->last - merge->first) + 1, count);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_uint_eq(merge->first[i].key.data[0], from + i);
+}
+
+START_TEST(a_run_has_the_entries_of_several_children_and_ends_where_one_gives_up_its_slices)
+{
+	static struct entry entries[2][20];
+	static uint8_t keys[40];
+	struct iter *merge = open_turns(entries, keys, true);
+
+	iter_seek_first(merge);
+	check_run(merge, 0, 8);
+	merge->entry = merge->last;
+	iter_next(merge);
+	check_run(merge, 8, 16);
+	iter_prev(merge); /* from the first of it */
+	check_run(merge, 0, 8);
+	ck_assert_ptr_eq(merge->entry, merge->last);
+	iter_close(merge);
+	merge = open_turns(entries, keys, false);
+	iter_seek_first(merge);
+	check_run(merge, 0, 3); /* the next one is in another run of the first child */
+	merge->entry = merge->last;
+	iter_next(merge);
+	check_run(merge, 3, 1);
 	iter_close(merge);
 }
 END_TEST
@@ -205,6 +296,8 @@ int main(void)
 	tcase_add_test(tc, an_error_of_any_child_at_any_move_ends_the_merge_for_good);
 	tcase_add_test(tc, running_out_of_memory_closes_the_children);
 	tcase_add_test(tc, a_run_of_one_child_leaves_the_others_alone);
+	tcase_add_test(tc, a_run_that_comes_before_everything_else_is_handed_on);
+	tcase_add_test(tc, a_run_has_the_entries_of_several_children_and_ends_where_one_gives_up_its_slices);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

@@ -56,6 +56,10 @@ START_TEST(only_well_formed_utf8_is_text)
 		{ "\xee\x80\x80", 3, true }, { "\xe2\x82", 2, false }, { "\xf0\x8f\xbf\xbf", 4, false },
 		{ "\xf0\x90\x80\x80", 4, true }, { "\xf4\x8f\xbf\xbf", 4, true }, { "\xf4\x90\x80\x80", 4, false },
 		{ "\xf5\x80\x80\x80", 4, false }, { "a\xc3\xa9z", 4, true }, { "a\xc3z", 3, false },
+		{ "\xe0\x80\xaf", 3, false }, { "\xf0\x80\x80\xaf", 4, false }, /* overlong */
+		{ "\xed\xbf\xbf", 3, false }, { "\xed\xa0\x80\xed\xb0\x80", 6, false }, /* surrogates, a pair too */
+		{ "\xef\xb7\x90", 3, true }, { "\xef\xbf\xbe", 3, true }, { "\xef\xbf\xbf", 3, true }, /* noncharacters */
+		{ "\xf0\x9f\xbf\xbf", 4, true }, { "\xf0\x90\x80", 3, false }, { "\xff", 1, false }, { "\x00", 1, true },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)

@@ -2,101 +2,13 @@
 /* Hostile and broken requests, byte by byte: whatever they get, the store stays as it was, and the server goes on. */
 #define _GNU_SOURCE
 #include "support/fake_server.h"
+#include "support/hostile.h"
 #include "support/runner.h"
 
-#include <microhttpd.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #define HOST "Host: localhost\r\n"
-#define TEXT(bytes) bytes, sizeof(bytes) - 1
-
-static const struct {
-	const char *what;
-	const char *bytes;
-	size_t len;
-	unsigned status;
-} hostile[] = {
-	{ "two Hosts", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST HOST "\r\n"), 400 },
-	{ "an empty Host", TEXT("POST /set?key=k&value=v HTTP/1.1\r\nHost:\r\n\r\n"), 400 },
-	{ "no Host", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n\r\n"), 400 },
-	{ "equal Content-Lengths",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\nv"), 400 },
-	{ "differing Content-Lengths",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nvv"), 400 },
-	{ "a list of Content-Lengths",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 1, 1\r\n\r\nv"), 400 },
-	{ "Content-Length with Transfer-Encoding",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
-		"1\r\nv\r\n0\r\n\r\n"), 400 },
-	{ "Transfer-Encoding in 1.0",
-		TEXT("POST /set?key=k HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\nv\r\n0\r\n\r\n"), 400 },
-	{ "another transfer coding",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\nv"), 501 },
-	{ "chunked twice",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), 501 },
-	{ "a negative Content-Length",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: -1\r\n\r\nv"), 400 },
-	{ "a Content-Length in hexadecimal",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n\r\nv"), 400 },
-	{ "the largest Content-Length",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551615\r\n\r\nv"), 413 },
-	{ "a larger Content-Length",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551617\r\n\r\nv"), 413 },
-	{ "a name of a header with a blank",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length : 1\r\n\r\nv"), 400 },
-	{ "a header without a colon", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "nothing\r\n\r\n"), 400 },
-	{ "a control byte in a header", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "X: a\x01\r\n\r\n"), 400 },
-	{ "a bare CR in a header", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "X: a\rb\r\n\r\n"), 400 },
-	{ "a folded header", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "X: a\r\n b\r\n\r\n"), 400 },
-	{ "a folded Transfer-Encoding",
-		TEXT("PUT /set?key=k&value=v HTTP/1.1\r\n" HOST "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"), 400 },
-	{ "a folded Origin", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n\tx\r\n\r\n"), 400 },
-	{ "a fold after an empty header", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Content-:\r\n Length\r\n\r\n"), 400 },
-	{ "many folds", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n a\r\n b\r\nY: 1\r\n\r\n"), 400 },
-	{ "a blank after chunked",
-		TEXT("PUT /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked \r\n\r\n1\r\nv\r\n0\r\n\r\n"), 400 },
-	{ "a wrong escape", TEXT("POST /set?key=%zz&value=v HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a cut escape", TEXT("POST /set?value=v&key=%4 HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a cut escape in a path",
-		TEXT("PUT /v1/kv/a% HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nv"), 400 },
-	{ "an absolute target", TEXT("POST http://localhost/set?key=k&value=v HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a target without slash", TEXT("POST set?key=k&value=v HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "two Authorizations",
-		TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Authorization: a\r\nAuthorization: a\r\n\r\n"), 400 },
-	{ "a NUL in the target", TEXT("POST /set?value=v&key=k\0x HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a NUL in the method", TEXT("POST\0 /set?value=v&key=k HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a control byte in the target", TEXT("POST /set?value=v&key=k\x01 HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a bare CR in the target", TEXT("POST /set?value=v&key=k\r HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a DEL in the target", TEXT("POST /set?value=v&key=k\x7f HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a tab in the target", TEXT("POST /set?value=v&key=k\tx HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "a space in the target", TEXT("POST /set?value=v&key=k x HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "two spaces before the target", TEXT("POST  /set?value=v&key=k HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "two spaces after the target", TEXT("POST /set?value=v&key=k  HTTP/1.1\r\n" HOST "\r\n"), 400 },
-	{ "no version", TEXT("POST /set?value=v&key=k\r\n" HOST "\r\n"), 400 },
-	{ "a version that is none", TEXT("POST /set?value=v&key=k HTTP/x.1\r\n" HOST "\r\n"), 400 },
-	{ "HTTP/2", TEXT("POST /set?value=v&key=k HTTP/2.0\r\n" HOST "\r\n"), 505 },
-	{ "HTTP/0.9", TEXT("POST /set?value=v&key=k HTTP/0.9\r\n" HOST "\r\n"), 505 },
-	{ "an unknown method", TEXT("SET /set?value=v&key=k HTTP/1.1\r\n" HOST "\r\n"), 501 },
-	{ "a method in small letters", TEXT("post /set?value=v&key=k HTTP/1.1\r\n" HOST "\r\n"), 501 },
-	{ "TRACE", TEXT("TRACE /set?value=v&key=k HTTP/1.1\r\n" HOST "\r\n"), 405 },
-	{ "CONNECT", TEXT("CONNECT localhost:80 HTTP/1.1\r\n" HOST "\r\n"), 405 },
-	{ "another expectation",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Content-Length: 1\r\nExpect: everything\r\n\r\nv"), 417 },
-	{ "a foreign Host", TEXT("POST /set?key=k&value=v HTTP/1.1\r\nHost: evil.example\r\n\r\n"), 403 },
-	{ "a foreign Origin",
-		TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Origin: http://evil.example\r\n\r\n"), 403 },
-	{ "the Origin null", TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Origin: null\r\n\r\n"), 403 },
-	{ "a cross-site fetch",
-		TEXT("POST /set?key=k&value=v HTTP/1.1\r\n" HOST "Sec-Fetch-Site: cross-site\r\n\r\n"), 403 },
-	{ "a chunk size that is none",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nxyz\r\nv\r\n0\r\n\r\n"), 400 },
-	{ "a chunk longer than its size",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\nvvv\r\n0\r\n\r\n"), 400 },
-	{ "an enormous chunk",
-		TEXT("POST /set?key=k HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nv\r\n"), 413 },
-	{ "garbage", TEXT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), 0 },
-};
 
 static void assert_alive_and_untouched(void)
 {
@@ -104,43 +16,22 @@ static void assert_alive_and_untouched(void)
 	ck_assert_uint_eq(fake_server_call("GET", "/healthz", NULL, NULL)->status, 200);
 }
 
-/* libmicrohttpd 1.0 refuses some of them itself: with 400, or without an answer. */
-static bool is_expected(unsigned status, unsigned wanted)
-{
-	return status == wanted || (MHD_VERSION >= 0x01000000 && (status == 400 || status == 0));
-}
-
 START_TEST(hostile_requests_change_nothing)
 {
-	const struct rawhttp_reply *reply = fake_server_send(hostile[_i].bytes, hostile[_i].len);
+	const struct hostile *hostile = hostile_at((size_t)_i);
+	const struct rawhttp_reply *reply = fake_server_send(hostile->bytes, hostile->len);
 
-	ck_assert_msg(is_expected(reply->status, hostile[_i].status), "%s: %u instead of %u", hostile[_i].what,
-		reply->status, hostile[_i].status);
+	ck_assert_msg(hostile_is_expected(hostile, reply->status), "%s: %u instead of %u", hostile->what,
+		reply->status, hostile->status);
 	assert_alive_and_untouched();
 }
 END_TEST
 
-/* libmicrohttpd 0.9.75 writes the header of its own 400 to a malformed Content-Length twice. */
-static bool answers_with_200(const struct rawhttp *http)
-{
-	return rawhttp_left(http) > 0 &&
-		memmem(http->input.data + http->taken, rawhttp_left(http), "HTTP/1.1 2", 10);
-}
-
 START_TEST(malformed_requests_close_the_connection)
 {
 	struct rawhttp http = rawhttp_connect(fake.port);
-	struct rawhttp_reply reply;
 
-	if (hostile[_i].status == 400 || hostile[_i].status == 413 || hostile[_i].status == 417) {
-		/* a request behind it must not be taken for one */
-		ck_assert(rawhttp_send(&http, hostile[_i].bytes, hostile[_i].len));
-		(void)rawhttp_send_text(&http, "POST /set?key=smuggled&value=v HTTP/1.1\r\n" HOST "\r\n");
-		rawhttp_read(&http, false, &reply, NULL);
-		ck_assert_msg(rawhttp_is_closed(&http), "%s: the connection stays open", hostile[_i].what);
-		ck_assert_msg(!answers_with_200(&http), "%s: a second answer", hostile[_i].what);
-		rawhttp_reply_free(&reply);
-	}
+	hostile_must_end_the_connection(hostile_at((size_t)_i), &http);
 	rawhttp_close(&http);
 	assert_alive_and_untouched();
 }
@@ -290,7 +181,7 @@ int main(void)
 {
 	Suite *suite = suite_create("judge");
 	TCase *tc = tcase_create("judge");
-	int count = sizeof hostile / sizeof hostile[0];
+	int count = (int)hostile_count();
 
 	tcase_add_checked_fixture(tc, fake_server_setup, fake_server_teardown);
 	tcase_set_timeout(tc, 30);

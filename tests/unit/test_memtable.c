@@ -3,7 +3,10 @@
  * The memtable against a sorted array of entries: every version at every sequence, walks and seeks in both directions,
  * readers beside the writer, memory that runs out, and its life.
  */
+#include "base/checksum.h"
 #include "base/clock.h"
+#include "engine/blob_pointer.h"
+#include "engine/blob_set.h"
 #include "engine/memtable.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
@@ -21,6 +24,13 @@ static void set_up(void)
 {
 	memtable = memtable_new(7);
 	ck_assert_ptr_nonnull(memtable);
+	memtable_add_filter(memtable, 1 << 20);
+}
+
+/* No thread that finds a key was told by the filter that it is not there. */
+static bool is_denied(struct slice key)
+{
+	return !memtable_may_have(memtable, key_hash(key));
 }
 
 static void tear_down(void)
@@ -92,7 +102,8 @@ END_TEST
 
 START_TEST(kinds_expiry_and_values_of_every_size_come_back)
 {
-	static const enum entry_kind kinds[] = { ENTRY_DELETE, ENTRY_PUT, ENTRY_RANGE_DELETE, ENTRY_BLOB };
+	static const enum entry_kind kinds[] = { ENTRY_DELETE, ENTRY_PUT, ENTRY_PUT, ENTRY_BLOB };
+	uint8_t pointer[BLOB_POINTER_BYTES];
 	char *value = malloc(3000000);
 	char key[32];
 	struct entry entry;
@@ -105,6 +116,10 @@ START_TEST(kinds_expiry_and_values_of_every_size_come_back)
 		entry = (struct entry){ .key = slice_of_string(key), .sequence = ENTRY_SEQUENCE_MAX - 1000 + i,
 			.value = slice_of(value + i, i == 100 ? 2900000 : i), .kind = kinds[i % 4],
 			.expires_unix_ms = i % 3 == 0 ? 0 : UINT64_MAX - i };
+		if (entry.kind == ENTRY_BLOB) {
+			blob_pointer_encode(&(struct blob_pointer){ i, i, i }, pointer);
+			entry.value = slice_of(pointer, sizeof pointer);
+		}
 		add(entry);
 		ck_assert(memtable_get(memtable, entry.key, ENTRY_SEQUENCE_MAX, &got));
 		ck_assert(same(&got, &entry));
@@ -189,7 +204,7 @@ static void assert_at(const struct iter *iter, size_t at)
 {
 	if (at >= ENTRIES) /* also -1 */
 		ck_assert(!iter->valid);
-	else if (!iter->valid || !same(&iter->entry, &model[at]))
+	else if (!iter->valid || !same(iter->entry, &model[at]))
 		ck_abort_msg("the iterator is not at entry %zu", at);
 }
 
@@ -306,7 +321,7 @@ START_TEST(reserved_adds_cannot_fail)
 {
 	uint64_t rnd = runner_seed();
 	uint64_t sequence = 0;
-	uint8_t key[ENTRY_KEY_MAX];
+	uint8_t key[ENTRY_KEY_MAX] = { 0 };
 	uint8_t *value = calloc(1, 100000);
 	bool whole = true;
 
@@ -348,6 +363,67 @@ START_TEST(reserved_adds_cannot_fail)
 	}
 	ck_assert_uint_eq(memtable_entries(memtable), sequence);
 	free(value);
+}
+END_TEST
+
+static kv_status add_blob(const char *key, uint64_t number, uint64_t sequence)
+{
+	uint8_t pointer[BLOB_POINTER_BYTES];
+	struct entry entry = { .key = slice_of_string(key), .sequence = sequence, .kind = ENTRY_BLOB,
+		.value = slice_of(pointer, sizeof pointer) };
+
+	blob_pointer_encode(&(struct blob_pointer){ number, 1000, 5 }, pointer);
+	return memtable_add(memtable, &entry);
+}
+
+START_TEST(each_blob_file_is_kept_until_the_memtable_goes)
+{
+	struct dir nowhere = { .fd = -1 };
+	struct blob_set *blobs = blob_set_new(&nowhere, NULL, NULL);
+	struct entry no_pointer = { .key = slice_of_string("x"), .value = slice_of_string("no pointer"),
+		.sequence = 10, .kind = ENTRY_BLOB };
+
+	memtable_keep_blobs(memtable, blobs);
+	ck_assert_uint_eq(memtable_blob_bytes(memtable), 0);
+	ck_assert_int_eq(blob_set_ref(blobs, 1, 0), KV_OK);
+	ck_assert_int_eq(blob_set_ref(blobs, 2, 0), KV_OK);
+	ck_assert_int_eq(add_blob("a", 1, 1), KV_OK);
+	ck_assert_int_eq(add_blob("a", 2, 2), KV_OK);
+	ck_assert_int_eq(add_blob("b", 2, 3), KV_OK);
+	ck_assert_int_eq(memtable_add(memtable, &no_pointer), KV_CORRUPT);
+	ck_assert_uint_eq(memtable_blob_bytes(memtable), 3000);
+	ck_assert(!blob_set_unref(blobs, 1));
+	ck_assert(!blob_set_unref(blobs, 2));
+	memtable_unref(memtable);
+	memtable = NULL;
+	/* nothing is left: a reference would be the first one again */
+	ck_assert_int_eq(blob_set_ref(blobs, 1, 0), KV_OK);
+	ck_assert(blob_set_unref(blobs, 1));
+	ck_assert_int_eq(blob_set_ref(blobs, 2, 0), KV_OK);
+	ck_assert(blob_set_unref(blobs, 2));
+	blob_set_free(blobs);
+}
+END_TEST
+
+START_TEST(reserved_adds_of_blobs_cannot_fail)
+{
+	enum { COUNT = 100000 };
+	struct dir nowhere = { .fd = -1 };
+	struct blob_set *blobs = blob_set_new(&nowhere, NULL, NULL);
+	bool whole = true;
+
+	memtable_keep_blobs(memtable, blobs);
+	ck_assert_int_eq(blob_set_ref(blobs, 1, 0), KV_OK);
+	ck_assert_int_eq(memtable_reserve(memtable, COUNT, COUNT, COUNT * BLOB_POINTER_BYTES), KV_OK);
+	fault_alloc_fail(1, true);
+	for (uint64_t i = 1; i <= COUNT; i++)
+		whole = whole && add_blob("k", 1, i) == KV_OK;
+	fault_alloc_fail(0, false);
+	ck_assert(whole);
+	memtable_unref(memtable);
+	memtable = NULL;
+	ck_assert(blob_set_unref(blobs, 1));
+	blob_set_free(blobs);
 }
 END_TEST
 
@@ -400,10 +476,8 @@ START_TEST(a_walk_back_without_memory_ends_with_an_error)
 	add(entry_of("a", "1", 1));
 	for (uint64_t i = 2; i < 50; i++)
 		add(entry_of("b", "2", i));
-	iter_seek_last(iter);
-	ck_assert(iter->valid);
 	fault_alloc_fail(1, true);
-	iter_prev(iter);
+	iter_seek_last(iter);
 	valid = iter->valid;
 	fault_alloc_fail(0, false);
 	ck_assert(!valid);
@@ -430,7 +504,7 @@ START_TEST(an_iterator_keeps_the_memtable_alive)
 	memtable_unref(other);
 	memtable_unref(other);
 	iter_seek_first(iter);
-	ck_assert(iter->valid && same(&iter->entry, &entry));
+	ck_assert(iter->valid && same(iter->entry, &entry));
 	iter_close(iter);
 }
 END_TEST
@@ -501,22 +575,23 @@ static const char *read_once(struct iter *iter, uint64_t *rnd)
 		uint64_t number = 1 + runner_random(rnd) % published;
 
 		if (!memtable_get(memtable, numbered_key(number, key), number, &entry) || !entry_is_right(&entry) ||
+			is_denied(numbered_key(number, key)) ||
 			entry.sequence != number)
 			return "a published version is not what was added";
 	}
 	for (iter_seek_first(iter); iter->valid; iter_next(iter)) {
-		if (before.key.data && entry_compare(&before, &iter->entry) >= 0)
+		if (before.key.data && entry_compare(&before, iter->entry) >= 0)
 			return "out of order";
-		if (!entry_is_right(&iter->entry))
+		if (!entry_is_right(iter->entry))
 			return "a wrong entry";
-		seen += iter->entry.sequence <= published;
-		before = iter->entry;
+		seen += iter->entry->sequence <= published;
+		before = *iter->entry;
 	}
 	if (seen != published)
 		return "a walk missed an entry";
 	seen = 0;
 	for (iter_seek_last(iter); iter->valid; iter_prev(iter))
-		seen += iter->entry.sequence <= published;
+		seen += iter->entry->sequence <= published;
 	return seen != published ? "a walk back missed an entry" : NULL;
 }
 
@@ -564,6 +639,168 @@ START_TEST(readers_see_every_published_version_beside_the_writer)
 }
 END_TEST
 
+START_TEST(the_filter_denies_what_is_not_there_until_a_range_delete_may_cover_it)
+{
+	struct memtable *plain = memtable_new(1);
+	char text[20];
+	unsigned denied = 0;
+
+	add(entry_of("there", "v", 1));
+	ck_assert(!is_denied(slice_of_string("there")));
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(text, sizeof text, "%u", i);
+		denied += is_denied(slice_of_string(text));
+	}
+	ck_assert_uint_gt(denied, 980);
+	add((struct entry){ .key = slice_of("1", 1), .sequence = 2, .kind = ENTRY_RANGE_DELETE });
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(text, sizeof text, "%u", i);
+		ck_assert(!is_denied(slice_of_string(text)));
+	}
+	/* without a filter, and without memory for one, nothing is denied */
+	ck_assert(memtable_may_have(plain, 0));
+	fault_alloc_fail(1, false);
+	memtable_add_filter(plain, 1 << 20);
+	fault_alloc_fail(0, false);
+	ck_assert(memtable_may_have(plain, 0));
+	memtable_prefetch(plain, 0);
+	memtable_unref(plain);
+}
+END_TEST
+
+/* ---- range deletes ---- */
+
+static struct entry range_entry(const char *start, const char *end, uint64_t sequence)
+{
+	struct entry entry = entry_of(start, end, sequence);
+
+	entry.kind = ENTRY_RANGE_DELETE;
+	return entry;
+}
+
+/* `value` NULL: deleted at `sequence`, which is 0 for nothing at all. */
+static void expect_at(const char *key, uint64_t max_sequence, const char *value, uint64_t sequence)
+{
+	struct entry got = { 0 };
+	bool found = memtable_get(memtable, slice_of_string(key), max_sequence, &got);
+
+	ck_assert_int_eq(found, sequence != 0);
+	if (!found)
+		return;
+	ck_assert(!is_denied(slice_of_string(key)));
+	ck_assert_uint_eq(got.sequence, sequence);
+	ck_assert_int_eq(got.kind, value ? ENTRY_PUT : ENTRY_DELETE);
+	if (value)
+		ck_assert(slice_equal(got.value, slice_of_string(value)));
+}
+
+START_TEST(a_range_delete_hides_what_is_older_and_only_that)
+{
+	struct iter *iter;
+
+	add(entry_of("b", "1", 10));
+	add(range_entry("b", "d", 20));
+	add(entry_of("c", "2", 30));
+	add(range_entry("c", "", 40));
+	add(entry_of("c", "3", 50));
+	expect_at("b", 19, "1", 10);
+	expect_at("b", 20, NULL, 20);
+	expect_at("b", 99, NULL, 20);
+	expect_at("c", 15, NULL, 0);
+	expect_at("c", 25, NULL, 20);
+	expect_at("c", 30, "2", 30);
+	expect_at("c", 40, NULL, 40);
+	expect_at("c", 50, "3", 50);
+	expect_at("a", 99, NULL, 0);
+	expect_at("z", 99, NULL, 40); /* also of what lies in older places */
+	expect_at("z", 39, NULL, 0);
+	ck_assert_uint_eq(memtable_entries(memtable), 5);
+	ck_assert_uint_eq(memtable_last_sequence(memtable), 50);
+	ck_assert_uint_eq(memtable_ranges(memtable)->ranges, 2);
+	/* a walk shows entries only */
+	iter = memtable_iter(memtable);
+	iter_seek_last(iter);
+	ck_assert(iter->valid && iter->entry->sequence == 30);
+	iter_close(iter);
+}
+END_TEST
+
+START_TEST(reserved_range_deletes_need_no_memory_any_more)
+{
+	const struct range ranges[] = { { .sequence = 5, .start = slice_of("a", 1), .end = slice_of("c", 1) },
+		{ .sequence = 6, .start = slice_of("b", 1) } };
+	kv_status first, second, third;
+
+	add(entry_of("bb", "v", 1));
+	add(range_entry("x", "y", 2));
+	/* what was reserved for a group that was not written does not appear */
+	ck_assert_int_eq(memtable_reserve_ranges(memtable, ranges, 2), KV_OK);
+	ck_assert_uint_eq(memtable_ranges(memtable)->ranges, 1);
+	expect_at("bb", 99, "v", 1);
+	ck_assert_int_eq(memtable_reserve_ranges(memtable, ranges, 2), KV_OK);
+	ck_assert_int_eq(memtable_reserve(memtable, 3, 3, 3), KV_OK);
+	fault_alloc_fail(1, true);
+	first = memtable_add(memtable, &(struct entry){ .key = ranges[0].start, .value = ranges[0].end,
+		.sequence = 5, .kind = ENTRY_RANGE_DELETE });
+	second = memtable_add(memtable, &(struct entry){ .key = ranges[1].start, .sequence = 6,
+		.kind = ENTRY_RANGE_DELETE });
+	fault_alloc_fail(1, true);
+	third = memtable_add(memtable, &(struct entry){ .key = ranges[1].start, .sequence = 7,
+		.kind = ENTRY_RANGE_DELETE });
+	fault_alloc_fail(0, false);
+	ck_assert_int_eq(first, KV_OK);
+	ck_assert_int_eq(second, KV_OK);
+	ck_assert_int_eq(third, KV_NO_MEMORY); /* that one was not reserved */
+	ck_assert_uint_eq(memtable_ranges(memtable)->ranges, 3);
+	expect_at("bb", 5, NULL, 5);
+	expect_at("bb", 99, NULL, 6);
+}
+END_TEST
+
+static atomic_uint_fast64_t visible;
+
+/* Odd sequences put the key, even ones delete it in a range: a reader sees just that. */
+static void *read_between_deletes(void *arg)
+{
+	struct memtable *read = arg;
+	uint64_t sequence = 0;
+
+	while (sequence < 6000) {
+		struct entry got;
+
+		sequence = atomic_load(&visible);
+		if (sequence == 0)
+			continue;
+		if (!memtable_get(read, slice_of("m", 1), sequence, &got) || got.sequence != sequence ||
+			got.kind != (sequence % 2 ? ENTRY_PUT : ENTRY_DELETE))
+			return "a reader has seen something else";
+	}
+	return NULL;
+}
+
+START_TEST(readers_see_range_deletes_from_their_sequence_on)
+{
+	pthread_t threads[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, read_between_deletes, memtable), 0);
+	for (uint64_t sequence = 1; sequence <= 6000; sequence++) {
+		struct entry entry = sequence % 2 ? entry_of("m", "v", sequence) :
+						     range_entry("a", "z", sequence);
+
+		if (memtable_add(memtable, &entry) != KV_OK)
+			ck_abort_msg("out of memory");
+		atomic_store(&visible, sequence);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		void *wrong;
+
+		pthread_join(threads[i], &wrong);
+		ck_assert_msg(!wrong, "%s", (const char *)wrong);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("memtable");
@@ -581,6 +818,8 @@ int main(void)
 	tcase_add_test(tc, gets_agree_with_the_model_at_every_sequence);
 	tcase_add_test(tc, an_add_without_memory_changes_nothing);
 	tcase_add_test(tc, reserved_adds_cannot_fail);
+	tcase_add_test(tc, each_blob_file_is_kept_until_the_memtable_goes);
+	tcase_add_test(tc, reserved_adds_of_blobs_cannot_fail);
 	tcase_add_test(tc, a_reservation_beyond_memory_is_refused);
 	tcase_add_test(tc, no_memory_for_a_memtable_or_an_iterator_is_null);
 	tcase_add_test(tc, a_walk_back_without_memory_ends_with_an_error);
@@ -592,6 +831,10 @@ int main(void)
 	tcase_add_test_raise_signal(tc, a_sequence_that_does_not_rise_is_a_bug, SIGABRT);
 #endif
 	tcase_add_test(tc, readers_see_every_published_version_beside_the_writer);
+	tcase_add_test(tc, the_filter_denies_what_is_not_there_until_a_range_delete_may_cover_it);
+	tcase_add_test(tc, a_range_delete_hides_what_is_older_and_only_that);
+	tcase_add_test(tc, reserved_range_deletes_need_no_memory_any_more);
+	tcase_add_test(tc, readers_see_range_deletes_from_their_sequence_on);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

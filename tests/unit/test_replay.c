@@ -2,6 +2,7 @@
 /* Replaying chains of WAL segments that were written with the real writer, and bent afterwards. */
 #include "engine/replay.h"
 
+#include "base/checksum.h"
 #include "engine/batch.h"
 #include "engine/filename.h"
 #include "engine/wal_writer.h"
@@ -172,6 +173,29 @@ START_TEST(memtables_are_split_between_groups_and_know_their_oldest_segment)
 }
 END_TEST
 
+/* Until it is flushed, every get of a key that it does not hold comes by. */
+START_TEST(a_replayed_memtable_knows_most_keys_that_it_does_not_hold)
+{
+	static const uint64_t numbers[] = { 3 };
+	unsigned passed = 0;
+	struct replay got;
+	char key[32];
+
+	begin(3);
+	append(100);
+	ck_assert_int_eq(replay(numbers, 1, 0, 1 << 20, &got, NULL), KV_OK);
+	ck_assert_uint_eq(got.count, 1);
+	for (unsigned i = 1; i <= 100; i++) {
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert(memtable_may_have(got.memtables[0], key_hash(slice_of_string(key))));
+		snprintf(key, sizeof key, "nokey%06u", i);
+		passed += memtable_may_have(got.memtables[0], key_hash(slice_of_string(key)));
+	}
+	ck_assert_uint_lt(passed, 10);
+	replay_free(&got);
+}
+END_TEST
+
 START_TEST(a_gap_in_the_chain_is_damage)
 {
 	static const uint64_t without_5[] = { 3, 6 };
@@ -207,6 +231,40 @@ START_TEST(an_unused_segment_before_a_used_one_is_damage)
 	begin(3);
 	append(1);
 	ck_assert_int_eq(replay(numbers, 2, 0, 1 << 20, &got, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "lost its header"));
+	replay_free(&got);
+}
+END_TEST
+
+/* The newest log lies in zeros, or in another file's content: the one that is made ahead stands behind it. */
+START_TEST(two_unused_segments_are_damage)
+{
+	static const uint64_t numbers[] = { 2, 3, 4 };
+	struct kv_error err = { 0 };
+	struct replay got;
+
+	begin(2);
+	append(1);
+	make_unused(3);
+	ck_assert_int_eq(replay(numbers, 2, 0, 1 << 20, &got, &err), KV_OK);
+	replay_free(&got);
+	make_unused(4);
+	ck_assert_int_eq(replay(numbers, 3, 0, 1 << 20, &got, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "lost its header"));
+	ck_assert_ptr_nonnull(strstr(err.file, "000003.wal"));
+	replay_free(&got);
+}
+END_TEST
+
+/* One is always in use, and none is made ahead before it is. */
+START_TEST(an_unused_segment_alone_is_damage)
+{
+	static const uint64_t numbers[] = { 2 };
+	struct kv_error err = { 0 };
+	struct replay got;
+
+	make_unused(2);
+	ck_assert_int_eq(replay(numbers, 1, 0, 1 << 20, &got, &err), KV_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(err.text, "lost its header"));
 	replay_free(&got);
 }
@@ -317,8 +375,11 @@ int main(void)
 	tcase_add_test(tcase, a_chain_is_replayed_to_its_end_and_unused_segments_are_passed_over);
 	tcase_add_test(tcase, what_tables_hold_is_not_replayed_again);
 	tcase_add_test(tcase, memtables_are_split_between_groups_and_know_their_oldest_segment);
+	tcase_add_test(tcase, a_replayed_memtable_knows_most_keys_that_it_does_not_hold);
 	tcase_add_test(tcase, a_gap_in_the_chain_is_damage);
 	tcase_add_test(tcase, an_unused_segment_before_a_used_one_is_damage);
+	tcase_add_test(tcase, two_unused_segments_are_damage);
+	tcase_add_test(tcase, an_unused_segment_alone_is_damage);
 	tcase_add_test(tcase, a_bad_byte_before_the_end_of_an_earlier_segment_is_damage);
 	tcase_add_test(tcase, a_torn_last_group_is_left_out_and_measured);
 	tcase_add_test(tcase, what_was_replayed_is_synced_and_a_failure_to_do_so_is_told);

@@ -15,6 +15,7 @@ static const struct {
 	unsigned status;
 } requests[] = {
 	{ "GET /get?key=k HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
+	{ "GET /get?key=k HTTP/1.1\r\nHost: localhost\r\n\r\nGET /get?key=one HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /get?key=none HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n", 404 },
 	{ "GET /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-0\r\n\r\n", 206 },
 	{ "GET /v1/kv/large HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
@@ -24,6 +25,11 @@ static const struct {
 	{ "DELETE /del?key=none HTTP/1.1\r\nHost: localhost\r\n\r\n", 404 },
 	{ "GET /v1/kv?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /v1/kv?prefix=l&reverse=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
+	{ "GET /v1/kv HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n", 200 },
+	{ "GET /v1/export?prefix=k HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
+	{ "GET /v1/count?start=a HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
+	{ "POST /v1/snapshots?ttl=1s HTTP/1.1\r\nHost: localhost\r\n\r\n", 201 },
+	{ "POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n{\"key\":\"i\",\"value\":\"\"}\n", 200 },
 	{ "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },

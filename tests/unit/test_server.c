@@ -103,6 +103,63 @@ START_TEST(a_connection_is_kept_and_pipelines)
 }
 END_TEST
 
+/* Its answers share memory: of one size and of many, one after the other or all asked for at once, with and without an expiry. */
+static const struct {
+	const char *key;
+	unsigned status;
+	const char *text;
+	bool expires;
+} mixed[] = {
+	{ "a", 200, "first", false }, { "b", 200, "other", false }, { "a", 200, "first", false }, { "c", 200, "longer than these", false },
+	{ "empty", 200, "", false }, { "b", 200, "other", false }, { "t", 200, "fifth", true }, { "a", 200, "first", false },
+	{ "large", 200, NULL, false }, { "b", 200, "other", false }, { "empty", 200, "", false },
+	{ "none", 404, "no such key\n", false }, { "b", 200, "other", false },
+};
+enum { MIXED = sizeof mixed / sizeof mixed[0] };
+
+static void send_get(struct rawhttp *http, const char *key)
+{
+	char line[128];
+
+	snprintf(line, sizeof line, "GET /get?key=%s HTTP/1.1\r\nHost: localhost\r\n\r\n", key);
+	ck_assert(rawhttp_send_text(http, line));
+}
+
+static void check_mixed(struct rawhttp *http, size_t i, const char *large)
+{
+	struct rawhttp_reply reply;
+
+	rawhttp_read(http, false, &reply, NULL);
+	ck_assert_uint_eq(reply.status, mixed[i].status);
+	ck_assert_str_eq(fake_server_text(&reply), mixed[i].text ? mixed[i].text : large);
+	ck_assert_int_eq(rawhttp_header(&reply, "X-Kv-TTL") != NULL, mixed[i].expires);
+	rawhttp_reply_free(&reply);
+}
+
+START_TEST(a_connection_is_answered_with_each_value_as_it_is)
+{
+	static char large[5000];
+	struct rawhttp http = rawhttp_connect(fake.port);
+
+	memset(large, 'L', sizeof large - 1);
+	fake_server_call("POST", "/set?key=a&value=first", NULL, NULL);
+	fake_server_call("POST", "/set?key=b&value=other", NULL, NULL);
+	fake_server_call("POST", "/set?key=c&value=longer+than+these", NULL, NULL);
+	fake_server_call("POST", "/set?key=t&value=fifth&ttl=1h", NULL, NULL);
+	fake_server_call("POST", "/set?key=empty&value=", NULL, NULL);
+	fake_server_call("PUT", "/set?key=large", NULL, large);
+	for (size_t i = 0; i < 3 * MIXED; i++) {
+		send_get(&http, mixed[i % MIXED].key);
+		check_mixed(&http, i % MIXED, large);
+	}
+	for (size_t i = 0; i < 2 * MIXED; i++)
+		send_get(&http, mixed[i % MIXED].key);
+	for (size_t i = 0; i < 2 * MIXED; i++)
+		check_mixed(&http, i % MIXED, large);
+	rawhttp_close(&http);
+}
+END_TEST
+
 START_TEST(connections_above_the_limit_are_told)
 {
 	struct rawhttp open[4], more;
@@ -180,19 +237,71 @@ START_TEST(who_is_refused_can_send_all_and_read_the_answer)
 }
 END_TEST
 
+/* What comes within IMPATIENT_MS must be in time on any machine. */
+enum { IMPATIENT_MS = 1000 };
+
 static void start_impatient(void)
 {
 	fake_server_prepare();
-	fake.options.header_timeout_ms = 100;
-	fake.options.idle_timeout_ms = 600;
+	fake.options.header_timeout_ms = IMPATIENT_MS;
+	fake.options.idle_timeout_ms = IMPATIENT_MS;
 	fake_server_start();
 }
+
+static void start_very_impatient(void)
+{
+	fake_server_prepare();
+	fake.options.header_timeout_ms = 100;
+	fake_server_start();
+}
+
+/* A header of so many bytes: the status of the answer. */
+static unsigned ask_with_header(size_t bytes)
+{
+	static char request[80 * 1024];
+	int len = snprintf(request, sizeof request, "GET /get?key=k HTTP/1.1\r\nHost: localhost\r\nX: ");
+
+	memset(request + len, 'y', bytes - (size_t)len);
+	memcpy(request + bytes - 4, "\r\n\r\n", 4);
+	return fake_server_send(request, bytes)->status;
+}
+
+/* The longest key, all of it escaped, and with a body and the headers of a browser. */
+static unsigned put_longest_key(void)
+{
+	static char target[3 * STORE_KEY_MAX + 16];
+	static char headers[2048];
+	size_t len = (size_t)snprintf(target, sizeof target, "/v1/kv/");
+
+	for (int i = 0; i < STORE_KEY_MAX; i++, len += 3)
+		memcpy(target + len, "%ff", 4);
+	len = 0;
+	for (int i = 0; i < 16; i++)
+		len += (size_t)snprintf(headers + len, sizeof headers - len, "X-Header-%d: %0100d\r\n", i, i);
+	return fake_server_call("PUT", target, headers, "v")->status;
+}
+
+START_TEST(max_header_size_decides_how_long_a_header_may_be)
+{
+	static const size_t limits[] = { 16 * 1024, 32 * 1024, 64 * 1024 };
+	size_t limit = limits[_i];
+
+	fake_server_prepare();
+	fake.options.max_header_bytes = limit;
+	fake_server_start();
+	ck_assert_uint_eq(fake_server_call("POST", "/set?key=k&value=v", NULL, NULL)->status, 200);
+	ck_assert_uint_eq(ask_with_header(limit - 1024), 200);
+	ck_assert_uint_eq(ask_with_header(limit + 1024), 431);
+	ck_assert_uint_eq(put_longest_key(), 201);
+	ck_assert_uint_eq(put_longest_key(), 204);
+}
+END_TEST
 
 START_TEST(a_trickling_header_gets_408)
 {
 	struct rawhttp http;
 
-	start_impatient();
+	start_very_impatient();
 	http = rawhttp_connect(fake.port);
 	ck_assert(rawhttp_send_text(&http, "GET /healthz HTTP/1.1\r\nHost: "));
 	ck_assert_uint_eq(read_status(&http), 408);
@@ -205,7 +314,7 @@ START_TEST(a_trickling_body_gets_408_and_stores_nothing)
 {
 	struct rawhttp http;
 
-	start_impatient();
+	start_very_impatient();
 	http = rawhttp_connect(fake.port);
 	ck_assert(rawhttp_send_text(&http, "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nab"));
 	ck_assert_uint_eq(read_status(&http), 408);
@@ -663,6 +772,7 @@ int main(void)
 	tcase_add_test(served, stats_are_json);
 	tcase_add_test(served, metrics_count_what_was_answered);
 	tcase_add_test(served, a_connection_is_kept_and_pipelines);
+	tcase_add_test(served, a_connection_is_answered_with_each_value_as_it_is);
 	tcase_add_test(served, reads_go_on_while_commits_wait);
 	tcase_add_test(served, draining_waits_for_requests_in_work_and_refuses_new_ones);
 	tcase_add_test(served, a_client_that_leaves_during_its_commit_does_no_harm);
@@ -672,6 +782,7 @@ int main(void)
 	tcase_add_checked_fixture(own, NULL, fake_server_teardown);
 	tcase_set_timeout(own, 20);
 	tcase_add_test(own, connections_above_the_limit_are_told);
+	tcase_add_loop_test(own, max_header_size_decides_how_long_a_header_may_be, 0, 3);
 	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
 	tcase_add_test(own, who_is_refused_can_send_all_and_read_the_answer);
 	tcase_add_test(own, a_trickling_header_gets_408);

@@ -53,6 +53,14 @@ START_TEST(prefixes_are_found_by_bytes)
 	ck_assert_uint_eq(slice_common_prefix(slice_of("abc", 3), slice_of("abd", 3)), 2);
 	ck_assert_uint_eq(slice_common_prefix(slice_of("abc", 3), slice_of("ab", 2)), 2);
 	ck_assert_uint_eq(slice_common_prefix(slice_of("xbc", 3), slice_of("abc", 3)), 0);
+	for (size_t len = 0; len < 40; len++)
+		for (size_t at = 0; at < len; at++) {
+			uint8_t a[40] = { 0 }, b[40] = { 0 };
+
+			b[at] = 0x80;
+			ck_assert_uint_eq(slice_common_prefix(slice_of(a, len), slice_of(b, len)), at);
+			ck_assert_uint_eq(slice_common_prefix(slice_of(a, at), slice_of(b, len)), at);
+		}
 }
 END_TEST
 

@@ -4,7 +4,11 @@
  * under another name. Whatever is then read is right, or it is KV_CORRUPT: never a wrong or a missing value.
  */
 #include "base/checksum.h"
+#include "engine/blob_pointer.h"
+#include "engine/sst_block.h"
+#include "engine/sst_footer.h"
 #include "engine/sst_reader.h"
+#include "support/page_cache.h"
 #include "support/runner.h"
 #include "support/sst_model.h"
 
@@ -31,7 +35,7 @@ static void tear_down(void)
 
 static struct sst_model small_model(void)
 {
-	struct sst_model_shape shape = { .entries = 25, .keys = 15, .key_bytes_max = 12,
+	struct sst_model_shape shape = { .entries = 25, .keys = 15, .blobs = true, .key_bytes_max = 12,
 		.value_bytes_max = 30 };
 
 	return sst_model_new(shape, &random_state);
@@ -78,7 +82,7 @@ static void check_walk(struct sst_reader *reader, const struct sst_model *model,
 
 	for (iter_seek_first(iter); iter->valid; iter_next(iter)) {
 		ck_assert_uint_lt(at, model->count);
-		ck_assert(sst_model_same(&iter->entry, &model->entries[at++]));
+		ck_assert(sst_model_same(iter->entry, &model->entries[at++]));
 	}
 	status = iter_status(iter, NULL);
 	ck_assert(status == KV_CORRUPT || (status == KV_OK && at == model->count));
@@ -278,6 +282,120 @@ START_TEST(a_table_of_another_store_or_number_is_told)
 }
 END_TEST
 
+/* Lists `number` instead of the one blob file of the table; every checksum is right again. */
+static void forge_blobs(struct buf *table, uint64_t number)
+{
+	struct sst_footer footer;
+	struct buf list = { 0 }, sealed = { 0 };
+	const char *what;
+	uint64_t offset;
+
+	ck_assert_int_eq(sst_footer_decode(table->data + table->len - SST_FOOTER_BYTES, table->len,
+		&sst_model_id, 1, &footer, &what), KV_OK);
+	offset = footer.data_bytes + footer.filter_bytes + footer.index_bytes;
+	ck_assert_int_eq(sst_blobs_append(&number, 1, &list), KV_OK);
+	ck_assert_int_eq(sst_block_seal(sst_block_file_seed(&sst_model_id, 1), offset,
+		SST_COMPRESSION_NONE, buf_slice(&list), &sealed), KV_OK);
+	ck_assert_uint_eq(sealed.len, footer.blobs_bytes);
+	memcpy(table->data + offset, sealed.data, sealed.len);
+	buf_free(&list);
+	buf_free(&sealed);
+}
+
+START_TEST(verify_tells_a_list_of_blob_files_that_does_not_fit_the_entries)
+{
+	static const uint8_t pointer[BLOB_POINTER_BYTES] = { 9 };
+	struct sst_model model = { 0 };
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct block_cache *cache = block_cache_new(0);
+	struct sst_reader *reader = NULL;
+	struct sst_meta meta;
+	struct buf table;
+	struct kv_error err;
+
+	sst_model_add(&model, slice_of("k", 1), 5, ENTRY_BLOB, 0, slice_of(pointer, sizeof pointer));
+	meta = sst_model_write(&model, &dir, 1, &options);
+	table = read_raw();
+	forge_blobs(&table, 8);
+	ck_assert_int_eq(file_replace(&dir, "000001.sst", "temp", buf_slice(&table), NULL), KV_OK);
+	ck_assert_int_eq(sst_reader_open(&dir, &sst_model_id, 1, &meta, cache, &reader, NULL), KV_OK);
+	ck_assert_int_eq(sst_reader_verify(reader, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "blob file"));
+	sst_reader_close(reader);
+	block_cache_free(cache);
+	buf_free(&table);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+/* Lookups would go astray there, walks not. */
+START_TEST(verify_tells_a_run_that_begins_elsewhere)
+{
+	struct sst_model model = { 0 };
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct block_cache *cache = block_cache_new(0);
+	struct sst_reader *reader = NULL;
+	struct buf table, sealed = { 0 };
+	struct sst_meta meta;
+	struct kv_error err;
+	size_t block_bytes;
+
+	options.block_bytes = 4096;
+	for (unsigned i = 0; i < 8; i++) {
+		uint8_t key = (uint8_t)('a' + i);
+
+		sst_model_add(&model, slice_of(&key, 1), 9, ENTRY_PUT, 0, slice_of("12345678", 8));
+	}
+	meta = sst_model_write(&model, &dir, 1, &options);
+	table = read_raw();
+	block_bytes = BLOCK_HEAD_BYTES + 8 + BLOCK_RUN_BYTES + 8 * (6 + 8);
+	table.data[BLOCK_HEAD_BYTES + 8 + BLOCK_RUN_KEY] -= 6; /* the entry before is one of a byte, too */
+	ck_assert_int_eq(sst_block_seal(sst_block_file_seed(&sst_model_id, 1), 0, SST_COMPRESSION_NONE,
+		slice_of(table.data, block_bytes), &sealed), KV_OK);
+	memcpy(table.data, sealed.data, sealed.len);
+	ck_assert_int_eq(file_replace(&dir, "000001.sst", "temp", buf_slice(&table), NULL), KV_OK);
+	ck_assert_int_eq(sst_reader_open(&dir, &sst_model_id, 1, &meta, cache, &reader, NULL), KV_OK);
+	ck_assert_int_eq(sst_reader_verify(reader, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "malformed"));
+	sst_reader_close(reader);
+	block_cache_free(cache);
+	buf_free(&table);
+	buf_free(&sealed);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
+static kv_status at_once(void *arg, uint64_t bytes)
+{
+	(void)arg;
+	(void)bytes;
+	return KV_OK;
+}
+
+START_TEST(verify_from_disk_takes_nothing_from_memory)
+{
+	struct sst_model model = small_model();
+	struct sst_options options = small_options(SST_COMPRESSION_NONE);
+	struct block_cache *cache = block_cache_new(0);
+	const struct verify_way way = { .pace = at_once };
+	struct dir cached = dir;
+	struct sst_reader *reader = NULL;
+	struct sst_meta meta = sst_model_write(&model, &dir, 1, &options);
+
+	cached.fs = page_cache_fs(dir.fs);
+	ck_assert_int_eq(sst_reader_open(&cached, &sst_model_id, 1, &meta, cache, &reader, NULL), KV_OK);
+	page_cache_fill();
+	ck_assert_int_eq(sst_reader_verify_from_disk(reader, &way, NULL), KV_OK);
+	ck_assert_uint_eq(page_cache_old_reads(), 0);
+	sst_reader_close(reader);
+	block_cache_free(cache);
+	sst_meta_free(&meta);
+	sst_model_free(&model);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sst_damage");
@@ -291,6 +409,9 @@ int main(void)
 	tcase_add_test(tc, zeroed_sectors_are_told);
 	tcase_add_test(tc, a_right_block_in_a_wrong_place_is_told);
 	tcase_add_test(tc, a_table_of_another_store_or_number_is_told);
+	tcase_add_test(tc, verify_tells_a_list_of_blob_files_that_does_not_fit_the_entries);
+	tcase_add_test(tc, verify_tells_a_run_that_begins_elsewhere);
+	tcase_add_test(tc, verify_from_disk_takes_nothing_from_memory);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

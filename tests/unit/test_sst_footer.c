@@ -13,6 +13,7 @@ static const struct sst_footer example = {
 	.data_bytes = 5000,
 	.filter_bytes = 64 * 3 + SST_TRAILER_BYTES,
 	.index_bytes = 50,
+	.blobs_bytes = 30,
 	.properties_bytes = 120,
 };
 
@@ -49,7 +50,7 @@ START_TEST(a_footer_comes_back)
 
 	ck_assert_int_eq(decode(&bytes, &footer, &what), KV_OK);
 	ck_assert_mem_eq(&footer, &example, sizeof footer);
-	ck_assert_uint_eq(sst_footer_offset(&footer), 5000 + 201 + 50 + 120);
+	ck_assert_uint_eq(sst_footer_offset(&footer), 5000 + 201 + 50 + 30 + 120);
 	buf_free(&bytes);
 }
 END_TEST
@@ -63,7 +64,8 @@ START_TEST(each_reason_to_refuse_is_told_apart)
 		const char *part;
 	} cases[] = {
 		{ SST_FOOTER_MAGIC, 1, KV_CORRUPT, "no table footer" },
-		{ SST_FOOTER_VERSION, 2, KV_UNSUPPORTED, "newer version" },
+		{ SST_FOOTER_VERSION, SST_VERSION + 1, KV_UNSUPPORTED, "another version" },
+		{ SST_FOOTER_VERSION, SST_VERSION - 1, KV_UNSUPPORTED, "another version" },
 		{ SST_FOOTER_VERSION, SST_VERSION | UINT64_C(1) << 32, KV_CORRUPT, "does not fit" },
 		{ SST_FOOTER_STORE_ID + 8, 1, KV_CORRUPT, "another store" },
 		{ SST_FOOTER_NUMBER, 32, KV_CORRUPT, "another file number" },
@@ -71,6 +73,7 @@ START_TEST(each_reason_to_refuse_is_told_apart)
 		{ SST_FOOTER_DATA, UINT64_MAX, KV_CORRUPT, "does not fit" },
 		{ SST_FOOTER_FILTER, 0, KV_CORRUPT, "does not fit" },
 		{ SST_FOOTER_INDEX, UINT64_MAX - 5000, KV_CORRUPT, "does not fit" },
+		{ SST_FOOTER_BLOBS, 0, KV_CORRUPT, "does not fit" },
 		{ SST_FOOTER_PROPERTIES, 0, KV_CORRUPT, "does not fit" },
 	};
 	struct sst_footer footer;

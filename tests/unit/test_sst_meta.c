@@ -2,16 +2,18 @@
 /* A table's description: copied, encoded and decoded without loss; what cannot be is refused. */
 #include "engine/sst_meta.h"
 
+#include "engine/blob_pointer.h"
+
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 
-enum { NUMBERS = 9 };
+enum { NUMBERS = 12 };
 
 static struct sst_meta make(void)
 {
 	struct sst_meta meta = { .number = 12, .file_bytes = 3456, .entries = 100, .tombstones = 7,
 		.first_sequence = 5, .last_sequence = 500, .oldest_expiry_unix_ms = 1700000000000,
-		.key_bytes = 1600, .value_bytes = 10000 };
+		.key_bytes = 1600, .value_bytes = 10000, .range_applied = 300, .blobs = 2, .blob_bytes = 5000 };
 
 	ck_assert_int_eq(buf_append(&meta.smallest, "a\0b", 3), KV_OK);
 	ck_assert_int_eq(buf_append(&meta.largest, "z", 1), KV_OK);
@@ -67,7 +69,8 @@ START_TEST(what_cannot_be_is_corrupt)
 	static const struct {
 		unsigned field;
 		uint64_t value;
-	} wrong[] = { { 0, 0 }, { 2, 0 }, { 3, 101 }, { 4, 0 }, { 4, 501 }, { 5, ENTRY_SEQUENCE_MAX + 1 } };
+	} wrong[] = { { 0, 0 }, { 2, 0 }, { 3, 101 }, { 4, 0 }, { 4, 501 }, { 5, ENTRY_SEQUENCE_MAX + 1 },
+		{ 9, ENTRY_SEQUENCE_MAX + 1 }, { 10, 94 }, { 10, 0 } };
 	struct sst_meta meta = make(), back;
 	struct buf bytes = encode(&meta);
 	struct reader reader;
@@ -105,7 +108,8 @@ START_TEST(two_are_equal_only_in_every_field)
 {
 	struct sst_meta a = make(), b = make();
 	uint64_t *const fields[NUMBERS] = { &b.number, &b.file_bytes, &b.entries, &b.tombstones,
-		&b.first_sequence, &b.last_sequence, &b.oldest_expiry_unix_ms, &b.key_bytes, &b.value_bytes };
+		&b.first_sequence, &b.last_sequence, &b.oldest_expiry_unix_ms, &b.key_bytes, &b.value_bytes,
+		&b.range_applied, &b.blobs, &b.blob_bytes };
 
 	ck_assert(sst_meta_equal(&a, &b));
 	for (unsigned i = 0; i < NUMBERS; i++) {
@@ -145,6 +149,38 @@ START_TEST(entries_are_counted)
 	ck_assert_uint_eq(meta.oldest_expiry_unix_ms, 100);
 	ck_assert_uint_eq(meta.key_bytes, 9);
 	ck_assert_uint_eq(meta.value_bytes, 4);
+	ck_assert_uint_eq(meta.blobs, 0);
+}
+END_TEST
+
+START_TEST(a_blob_counts_with_the_size_of_its_value_and_not_of_its_pointer)
+{
+	struct sst_meta meta = { 0 };
+	struct blob_pointer pointer = { .number = 7, .size = 100000 };
+	uint8_t bytes[BLOB_POINTER_BYTES];
+	struct entry entry = { .key = slice_of("abc", 3), .sequence = 9, .kind = ENTRY_BLOB };
+
+	blob_pointer_encode(&pointer, bytes);
+	entry.value = slice_of(bytes, sizeof bytes);
+	sst_meta_count(&meta, &entry);
+	pointer.size = 11;
+	blob_pointer_encode(&pointer, bytes);
+	sst_meta_count(&meta, &entry);
+	ck_assert_uint_eq(meta.entries, 2);
+	ck_assert_uint_eq(meta.tombstones, 0);
+	ck_assert_uint_eq(meta.blobs, 2);
+	ck_assert_uint_eq(meta.blob_bytes, 100011);
+	ck_assert_uint_eq(meta.value_bytes, 0);
+	pointer.size = UINT64_MAX; /* no pointer: nothing is known of its value */
+	blob_pointer_encode(&pointer, bytes);
+	sst_meta_count(&meta, &entry);
+	ck_assert_uint_eq(meta.blobs, 3);
+	ck_assert_uint_eq(meta.blob_bytes, 100011);
+	pointer.size = 11;
+	blob_pointer_encode(&pointer, bytes);
+	meta.blob_bytes = UINT64_MAX - 10;
+	sst_meta_count(&meta, &entry);
+	ck_assert_uint_eq(meta.blob_bytes, UINT64_MAX);
 }
 END_TEST
 
@@ -182,6 +218,7 @@ int main(void)
 	tcase_add_test(tc, what_cannot_be_is_corrupt);
 	tcase_add_test(tc, two_are_equal_only_in_every_field);
 	tcase_add_test(tc, entries_are_counted);
+	tcase_add_test(tc, a_blob_counts_with_the_size_of_its_value_and_not_of_its_pointer);
 	tcase_add_test(tc, failed_allocations_leave_the_result_untouched);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);

@@ -3,6 +3,7 @@
 #include "engine/sst_reader.h"
 
 #include "base/checksum.h"
+#include "engine/blob_pointer.h"
 #include "support/fault_alloc.h"
 #include "support/fault_fs.h"
 #include "support/runner.h"
@@ -113,13 +114,19 @@ static void check_gets(struct sst_reader *reader, const struct sst_model *model)
 static void check_meta(const struct sst_meta *meta, const struct sst_model *model)
 {
 	uint64_t tombstones = 0, key_bytes = 0, value_bytes = 0, first = UINT64_MAX, last = 0;
+	uint64_t blobs = 0, blob_bytes = 0;
 
 	for (size_t i = 0; i < model->count; i++) {
 		const struct entry *entry = &model->entries[i];
 
 		tombstones += entry->kind == ENTRY_DELETE;
 		key_bytes += entry->key.len;
-		value_bytes += entry->value.len;
+		if (entry->kind == ENTRY_BLOB) {
+			blobs++;
+			blob_bytes += get_fixed64(entry->value.data + BLOB_POINTER_SIZE);
+		} else {
+			value_bytes += entry->value.len;
+		}
 		first = entry->sequence < first ? entry->sequence : first;
 		last = entry->sequence > last ? entry->sequence : last;
 	}
@@ -127,10 +134,29 @@ static void check_meta(const struct sst_meta *meta, const struct sst_model *mode
 	ck_assert_uint_eq(meta->tombstones, tombstones);
 	ck_assert_uint_eq(meta->key_bytes, key_bytes);
 	ck_assert_uint_eq(meta->value_bytes, value_bytes);
+	ck_assert_uint_eq(meta->blobs, blobs);
+	ck_assert_uint_eq(meta->blob_bytes, blob_bytes);
 	ck_assert_uint_eq(meta->first_sequence, first);
 	ck_assert_uint_eq(meta->last_sequence, last);
 	ck_assert(slice_equal(buf_slice(&meta->smallest), model->entries[0].key));
 	ck_assert(slice_equal(buf_slice(&meta->largest), model->entries[model->count - 1].key));
+}
+
+/* The list has each file that an entry points to, once, and no other. */
+static void check_blobs(const struct sst_blobs *list, const struct sst_model *model)
+{
+	bool wanted[1024] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < model->count; i++)
+		if (model->entries[i].kind == ENTRY_BLOB)
+			wanted[get_fixed64(model->entries[i].value.data + BLOB_POINTER_NUMBER)] = true;
+	for (uint64_t number = 0; number < 1024; number++) {
+		ck_assert_int_eq(sst_blobs_find(list, number) < list->count, wanted[number]);
+		if (wanted[number])
+			ck_assert_uint_eq(list->numbers[count++], number);
+	}
+	ck_assert_uint_eq(list->count, count);
 }
 
 /* Everything that one can ask a table. */
@@ -144,6 +170,7 @@ static void check_table(const struct sst_model *model, const struct sst_options 
 	check_meta(&meta, model);
 	ck_assert(sst_meta_equal(sst_reader_meta(reader), &meta));
 	ck_assert_uint_gt(sst_reader_memory(reader), 0);
+	check_blobs(sst_reader_blobs(reader), model);
 	check_gets(reader, model);
 	for (int keep = 0; keep < 2; keep++) {
 		iter = sst_reader_iter(reader, keep);
@@ -159,7 +186,8 @@ static void check_table(const struct sst_model *model, const struct sst_options 
 static const struct sst_model_shape shapes[] = {
 	{ .entries = 1, .keys = 1, .key_bytes_max = 8, .value_bytes_max = 10 },
 	{ .entries = 500, .keys = 500, .key_bytes_max = 24, .value_bytes_max = 40 },
-	{ .entries = 600, .keys = 150, .key_bytes_max = 64, .value_bytes_max = 120 },
+	{ .entries = 600, .keys = 150, .key_bytes_max = 64, .value_bytes_max = 120, .blobs = true },
+	{ .entries = 4000, .keys = 900, .key_bytes_max = 24, .value_bytes_max = 9, .blobs = true },
 	{ .entries = 500, .keys = 4, .key_bytes_max = 24, .value_bytes_max = 100 },
 	{ .entries = 120, .keys = 100, .key_bytes_max = ENTRY_KEY_MAX, .value_bytes_max = 30 },
 	{ .entries = 80, .keys = 60, .key_bytes_max = 100, .value_bytes_max = 30000 },
@@ -322,7 +350,7 @@ static kv_status use_table(const struct sst_model *model, bool keep)
 	}
 	if (iter) {
 		for (iter_seek_first(iter); iter->valid; iter_next(iter)) {
-			if (!sst_model_same(&iter->entry, &model->entries[at++]))
+			if (!sst_model_same(iter->entry, &model->entries[at++]))
 				abort();
 		}
 		status = iter_status(iter, NULL);

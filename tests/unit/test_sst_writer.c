@@ -17,7 +17,7 @@ static struct sst_model model;
 
 static void set_up(void)
 {
-	struct sst_model_shape shape = { .entries = 600, .keys = 400, .key_bytes_max = 20,
+	struct sst_model_shape shape = { .entries = 600, .keys = 400, .blobs = true, .key_bytes_max = 20,
 		.value_bytes_max = 2000 };
 	uint64_t state = runner_seed();
 
@@ -139,12 +139,13 @@ END_TEST
 
 START_TEST(every_failed_call_is_reported_and_leaves_no_file)
 {
-	static const enum fault_op ops[] = { FAULT_OPEN, FAULT_PWRITEV, FAULT_FDATASYNC };
+	static const enum fault_op ops[] = { FAULT_OPEN, FAULT_PWRITEV, FAULT_WRITEBACK, FAULT_FDATASYNC };
 	static const int errors[] = { EIO, ENOSPC };
 	struct sst_options options;
 
 	sst_options_init(&options);
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t failed = fault_fs_failed(fault);
 		kv_status status = KV_IO;
 
 		for (uint64_t n = 1; status != KV_OK; n++) {
@@ -161,6 +162,7 @@ START_TEST(every_failed_call_is_reported_and_leaves_no_file)
 			}
 			ck_assert_uint_lt(n, 100);
 		}
+		ck_assert_uint_gt(fault_fs_failed(fault), failed);
 		ck_assert_int_eq(dir_unlink(&dir, "000001.sst", NULL), KV_OK);
 	}
 }

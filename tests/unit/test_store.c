@@ -612,8 +612,8 @@ START_TEST(options_out_of_range_are_named)
 	bad = options;
 	bad.backend = "cards";
 	ck_assert_int_eq(store_open(&bad, &none, &err), KV_INVALID);
-	ck_assert_int_eq(store_retune(store, &(struct store_tunables){ 1, 1 }, &err), KV_INVALID);
-	ck_assert_int_eq(store_retune(store, &(struct store_tunables){ 1, 5 }, &err), KV_OK);
+	ck_assert_int_eq(store_retune(store, &(struct store_tunables){ 1, 1, 0 }, &err), KV_INVALID);
+	ck_assert_int_eq(store_retune(store, &(struct store_tunables){ 1, 5, 0 }, &err), KV_OK);
 }
 END_TEST
 

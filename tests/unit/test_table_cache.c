@@ -10,8 +10,10 @@
 #include "support/sst_model.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum { TABLES = 5 };
@@ -79,7 +81,10 @@ static kv_status get(struct table *table, const struct entry *wanted, struct kv_
 	kv_status status;
 
 	rcu_enter();
-	status = table_get(table, wanted->key, key_hash(wanted->key), wanted->sequence, &entry, &pin, err);
+	status = KV_NOT_FOUND;
+	if (table_may_have(table, key_hash(wanted->key)))
+		status = table_get(table, wanted->key, key_hash(wanted->key), wanted->sequence, &entry, &pin,
+			err);
 	rcu_leave();
 	if (status != KV_OK)
 		return status;
@@ -221,6 +226,98 @@ START_TEST(a_live_table_whose_file_is_gone_is_damage)
 }
 END_TEST
 
+static struct block_cache_stats block_stats(void)
+{
+	struct block_cache_stats stats;
+
+	block_cache_get_stats(blocks, &stats);
+	return stats;
+}
+
+START_TEST(a_warm_table_is_read_without_the_disk)
+{
+	ck_assert_int_eq(table_warm(tables[0], NULL), KV_OK);
+	ck_assert_uint_gt(block_stats().blocks, 5);
+	fault_fs_add(fault, (struct fault_rule){ .op = FAULT_PREAD, .nth = 1, .from_then_on = true, .errnum = EIO });
+	for (size_t i = 0; i < model.count; i++)
+		ck_assert_int_eq(get(tables[0], &model.entries[i], NULL), KV_OK);
+	ck_assert_uint_eq(block_stats().misses, 0);
+}
+END_TEST
+
+/* Warms `second` in a cache that has a block of `first` already. */
+static void warm_beside(const struct sst_meta *first_meta, const struct sst_meta *second_meta, uint64_t capacity)
+{
+	struct block_cache *const shared = blocks;
+	struct table_cache *own;
+	struct table *first, *second;
+
+	blocks = block_cache_new(capacity);
+	own = table_cache_new(&dir, &sst_model_id, blocks, 2);
+	first = table_new(own, first_meta);
+	second = table_new(own, second_meta);
+	ck_assert_int_eq(get(first, &model.entries[0], NULL), KV_OK);
+	ck_assert_int_eq(table_warm(second, NULL), KV_OK);
+	ck_assert_uint_gt(block_stats().blocks, 1);
+	ck_assert_uint_le(block_stats().bytes, capacity);
+	ck_assert_int_eq(table_warm(first, NULL), KV_OK);
+	ck_assert_uint_eq(block_stats().misses, 1);
+	ck_assert_int_eq(get(first, &model.entries[0], NULL), KV_OK);
+	ck_assert_uint_eq(block_stats().misses, 1);
+	table_unref(first);
+	table_unref(second);
+	table_cache_free(own);
+	block_cache_free(blocks);
+	blocks = shared;
+}
+
+/* 200 blocks and more into a cache for some of them: those that are there stay. */
+START_TEST(warming_takes_nobodys_place)
+{
+	warm_beside(table_meta(tables[0]), table_meta(tables[1]), 12 * 1024);
+}
+END_TEST
+
+/* On disk they are so much smaller that one of them nearly always would fit. */
+START_TEST(warming_with_compressed_blocks_takes_nobodys_place_either)
+{
+	struct sst_model_shape shape = { .entries = 2000, .keys = 1500, .key_bytes_max = 20, .value_bytes_max = 50 };
+	struct sst_model many = sst_model_new(shape, &random_state);
+	struct sst_options options;
+	struct sst_meta meta;
+
+	sst_options_init(&options);
+	options.block_bytes = 2000;
+	options.compression = SST_COMPRESSION_LZ4;
+	if (!sst_compression_available(options.compression))
+		options.compression = SST_COMPRESSION_NONE;
+	meta = sst_model_write(&many, &dir, TABLES + 1, &options);
+	for (uint64_t capacity = 8 * 1024; capacity < 11 * 1024; capacity += 256)
+		warm_beside(table_meta(tables[0]), &meta, capacity);
+	sst_meta_free(&meta);
+	sst_model_free(&many);
+}
+END_TEST
+
+START_TEST(damage_is_found_when_a_table_is_warmed)
+{
+	struct kv_error err = { 0 };
+	char file[400];
+	int fd;
+
+	snprintf(file, sizeof file, "%s/000001.sst", path);
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "\377\0\377", 3, 700), 3);
+	close(fd);
+	ck_assert_int_eq(table_warm(tables[0], &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.file, "000001.sst"));
+	ck_assert_int_eq(table_warm(tables[1], NULL), KV_OK);
+	fault_fs_add(fault, (struct fault_rule){ .op = FAULT_PREAD, .nth = 1, .from_then_on = true, .errnum = EIO });
+	ck_assert_int_eq(table_warm(tables[2], &err), KV_IO);
+}
+END_TEST
+
 START_TEST(every_failed_allocation_is_reported_and_nothing_leaks)
 {
 	struct sst_meta meta;
@@ -268,7 +365,7 @@ static void *use_tables(void *arg)
 			struct iter *iter = table_iter(table, i % 32 == 0);
 
 			iter_seek(iter, model.entries[at].key, model.entries[at].sequence);
-			if (!iter->valid || !sst_model_same(&iter->entry, &model.entries[at]))
+			if (!iter->valid || !sst_model_same(iter->entry, &model.entries[at]))
 				atomic_fetch_add(&wrong, 1);
 			iter_close(iter);
 		} else if (get(table, &model.entries[at], NULL) != KV_OK) {
@@ -319,6 +416,10 @@ int main(void)
 	tcase_add_test(tc, a_table_that_cannot_be_opened_is_reported_each_time);
 	tcase_add_test(tc, a_live_table_whose_file_is_gone_is_damage);
 	tcase_add_test(tc, every_failed_allocation_is_reported_and_nothing_leaks);
+	tcase_add_test(tc, a_warm_table_is_read_without_the_disk);
+	tcase_add_test(tc, warming_takes_nobodys_place);
+	tcase_add_test(tc, warming_with_compressed_blocks_takes_nobodys_place_either);
+	tcase_add_test(tc, damage_is_found_when_a_table_is_warmed);
 	tcase_add_test(tc, readers_never_notice_that_tables_are_closed_under_them);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);

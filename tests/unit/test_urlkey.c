@@ -143,6 +143,37 @@ START_TEST(controls_and_spaces_make_a_target_unclean)
 }
 END_TEST
 
+/* Wherever it is: whole words are looked at in another way than what is left of them. */
+START_TEST(every_byte_is_seen_at_every_place)
+{
+	for (unsigned c = 0; c < 256; c++) {
+		for (size_t at = 0; at < 27; at++) {
+			uint8_t target[27], text[27];
+			size_t len = 0;
+
+			memset(target, '~', sizeof target);
+			target[at] = (uint8_t)c;
+			ck_assert_int_eq(urlkey_target_is_clean(slice_of(target, sizeof target)), c > 0x20 && c != 0x7f);
+			memcpy(text, target, sizeof text);
+			ck_assert_int_eq(urlkey_decode(text, sizeof text, true, &len), c != '%');
+			if (c == '%')
+				continue;
+			if (c == '+')
+				target[at] = ' ';
+			ck_assert(slice_equal(slice_of(text, len), slice_of(target, sizeof target)));
+			memset(text, 0xa1, sizeof text); /* an escape among bytes above 0x7f */
+			memset(target, 0xa1, sizeof target);
+			target[at] = 'A';
+			if (at <= sizeof text - 3) {
+				memcpy(text + at, "%41", 3);
+				ck_assert(urlkey_decode(text, sizeof text, false, &len));
+				ck_assert(slice_equal(slice_of(text, len), slice_of(target, sizeof target - 2)));
+			}
+		}
+	}
+}
+END_TEST
+
 START_TEST(random_bytes_survive_encoding_and_decoding)
 {
 	uint64_t rnd = runner_seed();
@@ -181,6 +212,7 @@ int main(void)
 	tcase_add_test(tc, unknown_and_repeated_parameters_are_named);
 	tcase_add_test(tc, a_wrong_escape_in_a_query_closes_the_connection);
 	tcase_add_test(tc, controls_and_spaces_make_a_target_unclean);
+	tcase_add_test(tc, every_byte_is_seen_at_every_place);
 	tcase_add_test(tc, random_bytes_survive_encoding_and_decoding);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);

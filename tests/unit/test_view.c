@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct disk disk;
 static const struct store_id id = { { 1, 2, 3 } };
@@ -68,6 +69,7 @@ static struct memtable *make_memtable(struct entry entry)
 	struct memtable *memtable = memtable_new(1);
 
 	ck_assert_ptr_nonnull(memtable);
+	memtable_add_filter(memtable, 1 << 16);
 	ck_assert_int_eq(memtable_add(memtable, &entry), KV_OK);
 	return memtable;
 }
@@ -144,12 +146,12 @@ START_TEST(an_iterator_sees_every_version_in_order)
 {
 	static const uint64_t sequences[] = { 1, 2, 29, 60, 50, 40, 30, 20, 10, 21, 11 };
 	struct view *view = make_tree();
-	struct iter *iter = view_iter(view, true);
+	struct iter *iter = view_iter(view, NULL, true);
 	size_t i = 0;
 
 	ck_assert_ptr_nonnull(iter);
 	for (iter_seek_first(iter); iter->valid; iter_next(iter))
-		ck_assert_uint_eq(iter->entry.sequence, sequences[i++]);
+		ck_assert_uint_eq(iter->entry->sequence, sequences[i++]);
 	ck_assert_int_eq(iter_status(iter, NULL), KV_OK);
 	ck_assert_uint_eq(i, sizeof sequences / sizeof sequences[0]);
 	iter_close(iter);
@@ -262,6 +264,134 @@ START_TEST(readers_always_see_a_whole_view_and_never_an_older_one)
 }
 END_TEST
 
+/* The tree, with range deletes in force for its tables. */
+static struct view *make_tree_with(const struct range *ranges, size_t count)
+{
+	struct view *view = make_tree();
+	struct range_set *set = range_set_new(ranges, count);
+
+	ck_assert_ptr_nonnull(set);
+	view_set_ranges(view, set, 39);
+	range_set_unref(set);
+	return view;
+}
+
+START_TEST(range_deletes_of_tables_hide_what_is_older_wherever_it_is)
+{
+	const struct range ranges[] = { { .sequence = 25, .start = slice_of("k", 1), .end = slice_of("l", 1) },
+		{ .sequence = 35, .start = slice_of("a", 1), .end = slice_of("b", 1) } };
+	struct view *view = make_tree_with(ranges, 2);
+
+	expect(view, "k", 99, "active");
+	expect(view, "k", 39, "l0 new");
+	expect(view, "k", 29, "");       /* the table of 29 does not hold it, that of 20 is older */
+	expect(view, "k", 24, "l0 old"); /* a snapshot before it */
+	expect(view, "l", 99, "x");
+	expect(view, "a", 99, "");
+	expect(view, "a", 34, "a");
+	expect(view, "b", 99, "b");
+	view_unref(view);
+}
+END_TEST
+
+START_TEST(a_range_delete_of_a_frozen_memtable_hides_all_tables)
+{
+	struct view *view = make_tree();
+	struct entry range = { .key = slice_of("a", 1), .value = slice_of("z", 1), .sequence = 51,
+		.kind = ENTRY_RANGE_DELETE };
+
+	/* it is the newest of the frozen ones, which is still a memtable to write to in this test */
+	ck_assert_int_eq(memtable_add(view->frozen[0], &range), KV_OK);
+	expect(view, "k", 99, "active");
+	expect(view, "k", 59, "");
+	expect(view, "k", 50, "frozen new");
+	expect(view, "m", 99, "");
+	expect(view, "m", 50, "m");
+	view_unref(view);
+}
+END_TEST
+
+START_TEST(a_table_that_has_nothing_newer_is_not_even_opened)
+{
+	const struct range ranges[] = { { .sequence = 35, .start = slice_of("a", 1), .end = slice_of("c", 1) } };
+	struct view *view = make_tree_with(ranges, 1);
+	struct range_cover *cover;
+	struct iter *iter;
+	size_t seen = 0;
+
+	ck_assert_int_eq(dir_unlink(&disk.dir, "000008.sst", NULL), KV_OK); /* that of a and b */
+	expect(view, "a", 99, "");
+	expect(view, "b", 99, "");
+	ck_assert_int_eq(view_cover(view, 99, &cover), KV_OK);
+	ck_assert_uint_eq(cover->count, 1);
+	iter = view_iter(view, cover, true);
+	for (iter_seek_first(iter); iter->valid; iter_next(iter))
+		seen++;
+	ck_assert_int_eq(iter_status(iter, NULL), KV_OK);
+	ck_assert_uint_eq(seen, 9);
+	for (iter_seek_last(iter); iter->valid; iter_prev(iter))
+		seen--;
+	ck_assert_uint_eq(seen, 0);
+	ck_assert_int_eq(iter_status(iter, NULL), KV_OK);
+	iter_close(iter);
+	free(cover);
+	view_unref(view);
+}
+END_TEST
+
+START_TEST(without_range_deletes_there_is_no_cover)
+{
+	struct view *view = make_tree();
+	struct range_cover *cover = (struct range_cover *)view;
+
+	ck_assert_int_eq(view_cover(view, 99, &cover), KV_OK);
+	ck_assert_ptr_null(cover);
+	view_unref(view);
+}
+END_TEST
+
+/* ---- what happens right behind a read section ---- */
+
+void __real_urcu_bp_read_unlock(void);
+void __wrap_urcu_bp_read_unlock(void);
+
+static _Thread_local void (*behind_read_section)(void); /* called once */
+
+void __wrap_urcu_bp_read_unlock(void)
+{
+	void (*call)(void) = behind_read_section;
+
+	__real_urcu_bp_read_unlock();
+	behind_read_section = NULL;
+	if (call)
+		call();
+}
+
+static void replace_and_reclaim(void)
+{
+	ck_assert_uint_eq(atomic_load(&views_peek(&views)->refs), 2); /* the slot's, and that of who acquires it */
+	install("new", 2);
+	views_reclaim(&views);
+}
+
+START_TEST(a_view_is_counted_before_it_can_be_reclaimed)
+{
+	struct view_read read = { 0 };
+	struct view *view;
+
+	ck_assert_int_eq(views_init(&views), KV_OK);
+	install("old", 1);
+	behind_read_section = replace_and_reclaim;
+	view = views_acquire(&views);
+	ck_assert_ptr_null(behind_read_section);
+	ck_assert_int_eq(view_get(view, slice_of_string("k"), UINT64_MAX, &read, NULL), KV_OK);
+	ck_assert(slice_equal(read.entry.value, slice_of_string("old")));
+	pinned_release(&read.pin);
+	view_unref(view);
+	views_destroy(&views);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -274,6 +404,11 @@ int main(void)
 	tcase_add_test(tcase, a_value_outlives_the_view_it_came_from);
 	tcase_add_test(tcase, finding_a_table_looks_at_largest_keys);
 	tcase_add_test(tcase, readers_always_see_a_whole_view_and_never_an_older_one);
+	tcase_add_test(tcase, a_view_is_counted_before_it_can_be_reclaimed);
+	tcase_add_test(tcase, range_deletes_of_tables_hide_what_is_older_wherever_it_is);
+	tcase_add_test(tcase, a_range_delete_of_a_frozen_memtable_hides_all_tables);
+	tcase_add_test(tcase, a_table_that_has_nothing_newer_is_not_even_opened);
+	tcase_add_test(tcase, without_range_deletes_there_is_no_cover);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }

@@ -232,6 +232,54 @@ START_TEST(a_segment_that_could_not_be_made_is_gone)
 }
 END_TEST
 
+static uint64_t size_of(const char *name)
+{
+	struct buf content = disk_read(&disk, name);
+	uint64_t bytes = content.len;
+
+	ck_assert(all_zero(buf_slice(&content)));
+	buf_free(&content);
+	return bytes;
+}
+
+START_TEST(a_segment_is_resized_with_zeros_and_durably)
+{
+	static const uint64_t sizes[] = { 1 << 20, 3000000, 4096, 4096, 65537 };
+
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_OK);
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		fault_fs_record(disk.fault, true);
+		ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, sizes[i], NULL), KV_OK);
+		ck_assert(fault_fs_in_order(disk.fault, (const char *const[]){ "open 000003.wal", "fdatasync 000003.wal", NULL }));
+		ck_assert_uint_eq(size_of("000003.wal"), sizes[i]);
+	}
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 4095, NULL), KV_INVALID);
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 4, 4096, NULL), KV_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(a_segment_that_finds_no_space_to_grow_keeps_its_size)
+{
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_OK);
+	for (uint64_t nth = 1; nth <= 16; nth++) {
+		fault_fs_fail(disk.fault, FAULT_PWRITEV, nth, ENOSPC);
+		ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 1 << 20, NULL), KV_NO_SPACE);
+		ck_assert_uint_eq(size_of("000003.wal"), 8192);
+		fault_fs_heal(disk.fault);
+	}
+	fault_fs_fail(disk.fault, FAULT_SIZE, 2, ENOMEM); /* the first is that of the opening */
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 1 << 20, NULL), KV_NO_MEMORY);
+	fault_fs_heal(disk.fault);
+	ck_assert_uint_eq(size_of("000003.wal"), 8192);
+	fault_fs_fail(disk.fault, FAULT_PWRITEV, 2, ENOSPC);
+	fault_fs_fail(disk.fault, FAULT_FTRUNCATE, 1, EIO);
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 1 << 20, NULL), KV_IO);
+	fault_fs_heal(disk.fault);
+	fault_fs_fail(disk.fault, FAULT_FDATASYNC, 1, EIO);
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 4096, NULL), KV_IO);
+}
+END_TEST
+
 START_TEST(a_recycled_segment_has_lost_its_header_before_it_gets_its_name)
 {
 	static const char *const order[] = { "pwritev 000003.wal 0 4096", "fdatasync 000003.wal",
@@ -353,6 +401,8 @@ int main(void)
 	tcase_add_test(tc, a_made_segment_is_zeros_of_the_wanted_size_and_durable);
 	tcase_add_test(tc, an_existing_segment_is_neither_made_again_nor_removed);
 	tcase_add_test(tc, a_segment_that_could_not_be_made_is_gone);
+	tcase_add_test(tc, a_segment_is_resized_with_zeros_and_durably);
+	tcase_add_test(tc, a_segment_that_finds_no_space_to_grow_keeps_its_size);
 	tcase_add_test(tc, a_recycled_segment_has_lost_its_header_before_it_gets_its_name);
 	tcase_add_test(tc, recycling_replaces_no_other_segment);
 	tcase_add_test(tc, a_failed_recycling_is_reported_and_leaves_one_file);

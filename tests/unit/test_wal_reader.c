@@ -231,7 +231,7 @@ START_TEST(every_flipped_byte_is_found_or_does_not_matter)
 	write_sample(1);
 	was = content_of(1);
 	ck_assert_int_eq(buf_set(&now, buf_slice(&was)), KV_OK);
-	for (size_t at = 0; at < was.len; at++)
+	for (size_t at = runner_first(); at < was.len; at += RUNNER_STEP)
 		for (int f = 0; f < DISK_FLIPS; f++) {
 			now.data[at] = was.data[at] ^ disk_flips[f];
 			disk_patch(&log_.disk, "000001.wal", at, slice_of(now.data + at, 1));
@@ -274,7 +274,7 @@ START_TEST(a_segment_cut_below_the_size_it_was_begun_with_is_damage)
 
 	write_sample(1);
 	was = content_of(1);
-	for (size_t len = 0; len < was.len; len++) {
+	for (size_t len = runner_first(); len < was.len; len += RUNNER_STEP) {
 		disk_write(&log_.disk, "000001.wal", slice_of(was.data, len));
 		EXPECT_DAMAGE(read_log(), len);
 	}
@@ -365,7 +365,7 @@ START_TEST(files_under_wrong_names_are_told_apart_from_recycled_ones)
 	EXPECT_DAMAGE(wal_log_read(&log_, 2, 0), WAL_HEADER_NUMBER);
 	set_content(2, &second);
 	log_.id.bytes[3] ^= 1; /* from another store */
-	ck_assert_int_eq(wal_log_read(&log_, 2, 0).status, KV_INVALID);
+	EXPECT_DAMAGE(wal_log_read(&log_, 2, 0), WAL_HEADER_STORE_ID);
 	buf_free(&first);
 	buf_free(&second);
 }
@@ -637,7 +637,7 @@ START_TEST(a_right_checksum_over_nonsense_is_damage)
 	EXPECT_FORGED(changed, slice_of("\x01\x01\x02kvv\x01\x01\x02kvv", 12), KV_CORRUPT, 1);
 	changed.count = 2;
 	EXPECT_FORGED(changed, slice_of("\x01\x01\x02kvv\x01\x01\x02kvv", 12), KV_NOT_FOUND, 2);
-	EXPECT_FORGED(header, slice_of("\x02\x01\x02kvv", 6), KV_CORRUPT, 1);
+	EXPECT_FORGED(header, slice_of("\x04\x01\x02kvv", 6), KV_CORRUPT, 1);
 }
 END_TEST
 
