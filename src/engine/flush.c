@@ -150,7 +150,7 @@ static void look_for_space(struct engine *engine)
 	uint64_t need = reserve + (segments < SPACE_MIN ? segments : SPACE_MIN) + (1 << 20);
 	uint64_t space;
 
-	if (health_get(&engine->health) != HEALTH_DISK_FULL ||
+	if (health_get(&engine->health) != HEALTH_DISK_FULL || engine->has_reserve || /* it has come since this round began */
 		(dir_space(&engine->dir, &space, NULL) == KV_OK && space < need) ||
 		reserve_make(&engine->dir, reserve, NULL) == KV_NO_SPACE)
 		return;
