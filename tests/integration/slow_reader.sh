@@ -6,14 +6,16 @@
 write_config 'durability = "os"' 'memtable_size = 4M' 'block_cache_size = 4M' 'http_threads = 1'
 start_daemon
 
-# 3400 lines of 60 kB
+# lines of 60 kB; what a sanitizer sees shows in fewer, too
+lines=3400
+[ -z "$SANITIZED" ] || lines=1300
 {
 	line=$(head -c 60000 /dev/zero | tr '\0' v)
-	for i in $(seq -w 1 3400); do
+	for i in $(seq -w 0001 $lines); do
 		printf '{"key":"%s","value":"%s"}\n' "$i" "$line"
 	done
 } | curl -q -s -X POST -H 'Expect:' -T - "$URL/v1/import" >"$DIR/imported" || fail "cannot import"
-grep -q '"imported":3400,' "$DIR/imported" || fail "imported: $(<"$DIR/imported")"
+grep -q "\"imported\":$lines," "$DIR/imported" || fail "imported: $(<"$DIR/imported")"
 
 rss() {
 	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$PID/status"

@@ -349,7 +349,7 @@ static bool is_chosen(const struct damage *damage, uint64_t *random)
 
 	if (getenv("KV_LONG"))
 		return true;
-	if (runner_random(random) % RUNNER_STEP != 0)
+	if (runner_random(random) % (3 * RUNNER_STEP - 2) != 0)
 		return false;
 	return damage->kind > DAMAGE_CUT || runner_random(random) % (in_zeros ? SAMPLED_ONE_OF_ZEROS : SAMPLED_ONE_OF) == 0;
 }

@@ -173,7 +173,7 @@ START_TEST(walks_in_any_direction_show_what_is_live)
 	static struct picture p;
 	uint64_t rnd = runner_seed();
 
-	for (int round = 0; round < 2000; round++) {
+	for (int round = 0; round < 2000 / RUNNER_STEP; round++) {
 		struct iter_live *iter;
 		struct iter *input;
 
@@ -245,7 +245,7 @@ START_TEST(walks_over_a_merge_show_what_is_live)
 	static struct picture p;
 	uint64_t rnd = runner_seed();
 
-	for (int round = 0; round < 1500; round++) {
+	for (int round = 0; round < 1500 / RUNNER_STEP; round++) {
 		struct range_cover *cover;
 		struct iter_live *iter;
 
