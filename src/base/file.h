@@ -132,8 +132,10 @@ kv_status file_start_writeback(const struct file *file, uint64_t offset, uint64_
  * what is not written yet stays. */
 void file_forget(const struct file *file, uint64_t offset, uint64_t len);
 kv_status file_truncate(const struct file *file, uint64_t len, struct kv_error *err);
-/* Space for [0, len) is reserved and the file has at least that length; a file system without fallocate
- * is no error. Unwritten space reads as zeros. */
+/* Zeros in [from, to); none when to <= from. Not durable. */
+kv_status file_write_zeros(const struct file *file, uint64_t from, uint64_t to, struct kv_error *err);
+/* Space for [0, len) is reserved and the file has at least that length; on a file system without fallocate by writing zeros behind its
+ * end. Unwritten space reads as zeros. */
 kv_status file_allocate(const struct file *file, uint64_t len, struct kv_error *err);
 /* Exclusive, by flock: KV_BUSY when another process holds it. Held until the file is closed. */
 kv_status file_lock(const struct file *file, struct kv_error *err);

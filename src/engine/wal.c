@@ -14,15 +14,7 @@
 
 #include <stdlib.h>
 
-enum {
-	/* In one write. A kernel that caches files in large pieces makes a piece of each write, and for every small write to come it looks at
-	 * all of the piece: with 1 MiB appending takes twice as long as with this. */
-	ZEROS_BYTES = 64 * 1024,
-	SETTLE_BYTES = 1024 * 1024,
-};
-
-/* never written to; not const, so that it takes no space in the program's file */
-static uint8_t zeros[ZEROS_BYTES];
+enum { SETTLE_BYTES = 1024 * 1024 };
 
 void wal_header_encode(uint8_t to[WAL_HEADER_BYTES], const struct store_id *id,
 	const struct wal_header *header)
@@ -121,19 +113,6 @@ bool wal_group_decode(const uint8_t from[WAL_GROUP_HEADER_BYTES], const struct s
 	return true;
 }
 
-static kv_status write_zeros(const struct file *file, uint64_t from, uint64_t to, struct kv_error *err)
-{
-	kv_status status = KV_OK;
-
-	for (; status == KV_OK && from < to; from += ZEROS_BYTES) {
-		uint64_t left = to - from;
-
-		status = file_write_at(file, slice_of(zeros, left < ZEROS_BYTES ? (size_t)left : ZEROS_BYTES),
-			from, err);
-	}
-	return status;
-}
-
 kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t bytes,
 	struct kv_error *err)
 {
@@ -148,7 +127,7 @@ kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t byte
 	status = file_open(dir, name, FILE_CREATE, &file, err);
 	if (status != KV_OK)
 		return status;
-	status = write_zeros(&file, 0, bytes, err);
+	status = file_write_zeros(&file, 0, bytes, err);
 	if (status == KV_OK)
 		status = file_sync(&file, err);
 	file_close(&file);
@@ -169,7 +148,7 @@ static kv_status resize(const struct file *file, uint64_t bytes, struct kv_error
 	if (before > bytes)
 		status = file_truncate(file, bytes, err);
 	else
-		status = write_zeros(file, before, bytes, err);
+		status = file_write_zeros(file, before, bytes, err);
 	if ((status == KV_NO_SPACE || status == KV_NO_MEMORY) && file_truncate(file, before, NULL) != KV_OK)
 		return kv_error_set(err, KV_IO, "a log segment that did not grow cannot be cut");
 	return status == KV_OK ? file_sync(file, err) : status;
@@ -197,7 +176,7 @@ static kv_status wipe_header(const struct dir *dir, const char *name, struct kv_
 
 	status = file_open(dir, name, FILE_READ_WRITE, &file, err);
 	if (status == KV_OK)
-		status = write_zeros(&file, 0, WAL_FIRST_GROUP_OFFSET, err);
+		status = file_write_zeros(&file, 0, WAL_FIRST_GROUP_OFFSET, err);
 	if (status == KV_OK)
 		status = file_sync(&file, err);
 	file_close(&file);

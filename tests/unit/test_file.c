@@ -585,6 +585,40 @@ START_TEST(allocated_space_reads_as_zeros_and_keeps_the_content)
 }
 END_TEST
 
+START_TEST(space_is_really_taken_where_there_is_no_fallocate)
+{
+	struct file file;
+
+	ck_assert_int_eq(file_open(&dir, "a", FILE_CREATE, &file, &err), KV_OK);
+	fault_fs_fail_from(fault, FAULT_FALLOCATE, 1, EOPNOTSUPP);
+	fault_fs_add(fault, (struct fault_rule){ .op = FAULT_PWRITEV, .nth = 3, .errnum = ENOSPC });
+	ck_assert_int_eq(file_allocate(&file, 1 << 20, &err), KV_NO_SPACE);
+	ck_assert_int_eq(file_allocate(&file, 1 << 20, &err), KV_OK);
+	file_close(&file);
+}
+END_TEST
+
+START_TEST(zeros_are_written_where_they_are_asked_for)
+{
+	enum { FROM = 3, TO = 200 * 1000 + 1, END = TO + 5 };
+	uint8_t *bytes = malloc(END);
+	struct file file;
+
+	ck_assert_ptr_nonnull(bytes);
+	memset(bytes, 'x', END);
+	ck_assert_int_eq(file_open(&dir, "a", FILE_CREATE, &file, &err), KV_OK);
+	ck_assert_int_eq(file_write_at(&file, slice_of(bytes, END), 0, &err), KV_OK);
+	ck_assert_int_eq(file_write_zeros(&file, TO, FROM, &err), KV_OK);
+	ck_assert_int_eq(file_write_zeros(&file, FROM, TO, &err), KV_OK);
+	ck_assert_int_eq(file_read_at(&file, bytes, END, 0, &err), KV_OK);
+	for (size_t i = 0; i < END; i++)
+		if (bytes[i] != (i >= FROM && i < TO ? 0 : 'x'))
+			ck_abort_msg("byte %zu is %d", i, bytes[i]);
+	file_close(&file);
+	free(bytes);
+}
+END_TEST
+
 START_TEST(a_lock_is_busy_for_others_until_it_is_closed)
 {
 	struct file mine;
@@ -739,6 +773,8 @@ static Suite *file_suite(void)
 	tcase_add_test(tc, errors_name_file_offset_and_errno);
 	tcase_add_test(tc, a_write_that_makes_no_progress_ends);
 	tcase_add_test(tc, allocated_space_reads_as_zeros_and_keeps_the_content);
+	tcase_add_test(tc, space_is_really_taken_where_there_is_no_fallocate);
+	tcase_add_test(tc, zeros_are_written_where_they_are_asked_for);
 	tcase_add_test(tc, a_lock_is_busy_for_others_until_it_is_closed);
 	tcase_add_test(tc, a_whole_file_is_read_up_to_the_limit);
 	tcase_add_test(tc, replacing_syncs_file_then_renames_then_syncs_directory);
