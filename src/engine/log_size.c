@@ -67,6 +67,8 @@ struct log_advice log_size_look(struct log_size *size, const struct log_scene *s
 		has_paid(FLUSH_CREDIT * (scene->written - size->flushed_at), scene,
 			scene->log_bytes + scene->table_bytes))
 		advice.step = LOG_FLUSH;
+	advice.drop_retired = advice.step == LOG_RESIZE &&
+		(advice.segment_bytes <= size->small || advice.segment_bytes < scene->spare_bytes);
 	if (advice.step == LOG_FLUSH)
 		size->flushed_at = scene->written;
 	advice.settled = quiet && size->target == size->small && !notable && advice.step == LOG_KEEP;

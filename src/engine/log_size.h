@@ -44,13 +44,14 @@ struct log_scene {
 
 enum log_step {
 	LOG_KEEP,
-	LOG_RESIZE, /* the segment made ahead to `segment_bytes`; what is retired goes when that is less */
+	LOG_RESIZE, /* the segment made ahead to `segment_bytes` */
 	LOG_FLUSH,  /* memory, so that its segments go */
 };
 
 struct log_advice {
 	enum log_step step;
 	uint64_t segment_bytes;   /* of the next segment */
+	bool drop_retired;        /* with LOG_RESIZE: nothing is to be made from what is retired */
 	bool settled;             /* only a write can change the advice */
 	uint64_t look_at_written; /* ask again when log_scene.written has come to this; UINT64_MAX: need not be */
 };

@@ -36,11 +36,8 @@ void spare_look_at_disk(struct engine *engine)
 static void resize(struct engine *engine, uint64_t bytes)
 {
 	struct kv_error err = { 0 };
-	bool smaller = bytes < catalog_spare_bytes(&engine->catalog);
 	kv_status status = catalog_resize_spare(&engine->catalog, bytes, &err);
 
-	if (smaller || bytes == engine->log_size.small)
-		catalog_drop_retired(&engine->catalog);
 	if (status != KV_OK && status != KV_NOT_FOUND)
 		health_report(&engine->health, "cannot resize a WAL segment", &err);
 	background_progress(engine); /* somebody may have found none */
@@ -105,6 +102,8 @@ static void take_step(struct engine *engine, const struct log_advice *advice)
 {
 	if (advice->step == LOG_RESIZE) {
 		resize(engine, advice->segment_bytes);
+		if (advice->drop_retired)
+			catalog_drop_retired(&engine->catalog);
 	} else if (advice->step == LOG_FLUSH) {
 		atomic_store(&engine->leave_segment, true);
 		commit_want_rotation(engine);

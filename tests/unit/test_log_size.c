@@ -34,7 +34,7 @@ static struct log_advice settle(void)
 			resizes++;
 			if (advice.segment_bytes > scene.spare_bytes)
 				zeros += advice.segment_bytes - scene.spare_bytes;
-			if (advice.segment_bytes == size.small)
+			if (advice.drop_retired)
 				scene.has_retired = false;
 			scene.spare_bytes = advice.segment_bytes;
 		} else {
@@ -227,6 +227,16 @@ START_TEST(a_segment_of_about_the_size_is_left_as_it_is)
 }
 END_TEST
 
+START_TEST(on_a_disk_with_little_space_what_is_retired_goes_too)
+{
+	scene = (struct log_scene){ .enough = MIB / 4, .spare_bytes = MIB / 4, .log_bytes = MIB, .has_retired = true,
+		.quiet_us = 3600 * SECOND };
+	ck_assert(settle().settled);
+	ck_assert(!scene.has_retired);
+	ck_assert_uint_eq(resizes, 1);
+}
+END_TEST
+
 START_TEST(small_segments_are_never_touched)
 {
 	size = log_size_begin(MIB / 2);
@@ -254,6 +264,7 @@ int main(void)
 	tcase_add_test(tcase, a_little_now_and_then_changes_nothing);
 	tcase_add_test(tcase, no_segment_is_made_larger_than_is_known_to_be_enough);
 	tcase_add_test(tcase, a_segment_of_about_the_size_is_left_as_it_is);
+	tcase_add_test(tcase, on_a_disk_with_little_space_what_is_retired_goes_too);
 	tcase_add_test(tcase, small_segments_are_never_touched);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
