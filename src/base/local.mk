@@ -14,6 +14,7 @@ libkvbase_a_SOURCES = \
 	src/base/huge_pages.c src/base/huge_pages.h \
 	src/base/io_priority.c src/base/io_priority.h \
 	src/base/log.c src/base/log.h \
+	src/base/number_tree.c src/base/number_tree.h \
 	src/base/pinned.h \
 	src/base/rcu.c src/base/rcu.h \
 	src/base/slice.h \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What was verified is remembered by pointer, in ascending order. */
+/* What was verified is remembered by pointer, in a tree by number: a store may have millions of large values. */
 #include "engine/blob_check.h"
 
+#include "base/number_tree.h"
 #include "engine/blob_format.h"
 #include "engine/blob_reader.h"
 #include "engine/filename.h"
@@ -13,12 +14,18 @@ struct verdict {
 	bool good, bad_header;
 };
 
+/* Of a file; all but in a damaged store there is one pointer to it. */
+struct verdicts {
+	struct number_node node;
+	struct verdict *list;
+	size_t count;
+};
+
 struct blob_check {
 	const struct dir *dir;
 	struct store_id id;
 	struct blob_check_events events;
-	struct verdict *verdicts; /* by number, then the rest */
-	size_t count, capacity;
+	struct number_tree tree; /* of struct verdicts */
 };
 
 struct blob_check *blob_check_new(const struct dir *dir, const struct store_id *id, const struct blob_check_events *events)
@@ -30,53 +37,69 @@ struct blob_check *blob_check_new(const struct dir *dir, const struct store_id *
 	return check;
 }
 
+static void free_verdicts(void *arg)
+{
+	struct verdicts *verdicts = arg;
+
+	free(verdicts->list);
+	free(verdicts);
+}
+
 struct blob_check *blob_check_free(struct blob_check *check)
 {
 	if (check)
-		free(check->verdicts);
+		number_tree_clear(&check->tree, free_verdicts);
 	free(check);
 	return NULL;
 }
 
-static int compare(const struct blob_pointer *a, const struct blob_pointer *b)
+/* ---- what is remembered ---- */
+
+/* NULL: no pointer has named the file. */
+static struct verdicts *find(const struct blob_check *check, uint64_t number)
 {
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	if (a->size != b->size)
-		return a->size < b->size ? -1 : 1;
-	return (a->checksum > b->checksum) - (a->checksum < b->checksum);
+	return (struct verdicts *)number_tree_find(&check->tree, number); /* its first member */
 }
 
-/* Where the pointer is, or has to be. */
-static size_t find(const struct blob_check *check, const struct blob_pointer *pointer)
+static const struct verdict *find_verdict(const struct blob_check *check, const struct blob_pointer *pointer)
 {
-	size_t low = 0, high = check->count;
+	const struct verdicts *verdicts = find(check, pointer->number);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	for (size_t i = 0; verdicts && i < verdicts->count; i++) {
+		const struct blob_pointer *known = &verdicts->list[i].pointer;
 
-		if (compare(&check->verdicts[middle].pointer, pointer) < 0)
-			low = middle + 1;
-		else
-			high = middle;
+		if (known->size == pointer->size && known->checksum == pointer->checksum)
+			return &verdicts->list[i];
 	}
-	return low;
+	return NULL;
 }
 
-static kv_status insert(struct blob_check *check, size_t at, const struct verdict *verdict, struct kv_error *err)
+static struct verdicts *insert_number(struct blob_check *check, uint64_t number)
 {
-	if (check->count == check->capacity) {
-		size_t capacity = check->capacity ? 2 * check->capacity : 64;
-		struct verdict *grown = reallocarray(check->verdicts, capacity, sizeof *grown);
+	struct verdicts *verdicts = calloc(1, sizeof *verdicts);
 
-		if (!grown)
-			return kv_error_set(err, KV_NO_MEMORY, "no memory to check large values");
-		check->verdicts = grown;
-		check->capacity = capacity;
-	}
-	memmove(&check->verdicts[at + 1], &check->verdicts[at], (check->count - at) * sizeof *verdict);
-	check->verdicts[at] = *verdict;
-	check->count++;
+	if (!verdicts)
+		return NULL;
+	verdicts->node.number = number;
+	if (number_tree_insert(&check->tree, &verdicts->node))
+		return verdicts;
+	free(verdicts);
+	return NULL;
+}
+
+static kv_status remember(struct blob_check *check, const struct verdict *verdict, struct kv_error *err)
+{
+	struct verdicts *verdicts = find(check, verdict->pointer.number);
+	struct verdict *grown = NULL;
+
+	if (!verdicts)
+		verdicts = insert_number(check, verdict->pointer.number);
+	if (verdicts)
+		grown = reallocarray(verdicts->list, verdicts->count + 1, sizeof *grown);
+	if (!grown)
+		return kv_error_set(err, KV_NO_MEMORY, "no memory to check large values");
+	verdicts->list = grown;
+	verdicts->list[verdicts->count++] = *verdict;
 	return KV_OK;
 }
 
@@ -152,18 +175,18 @@ static kv_status verify(struct blob_check *check, struct verdict *verdict, struc
 kv_status blob_check_pointer(struct blob_check *check, const struct blob_pointer *pointer, bool *ret_good,
 	struct kv_error *err)
 {
+	const struct verdict *known = find_verdict(check, pointer);
 	struct verdict verdict = { .pointer = *pointer };
-	size_t at = find(check, pointer);
 	struct kv_error own = { 0 };
 	kv_status status;
 
-	if (at < check->count && compare(&check->verdicts[at].pointer, pointer) == 0) {
-		*ret_good = check->verdicts[at].good;
+	if (known) {
+		*ret_good = known->good;
 		return KV_OK;
 	}
 	status = verify(check, &verdict, err ? err : &own);
 	if (status == KV_OK)
-		status = insert(check, at, &verdict, err);
+		status = remember(check, &verdict, err);
 	if (status == KV_OK)
 		*ret_good = verdict.good;
 	return status;
@@ -171,43 +194,19 @@ kv_status blob_check_pointer(struct blob_check *check, const struct blob_pointer
 
 /* ---- by number ---- */
 
-static const struct verdict *first_of(const struct blob_check *check, uint64_t number, size_t *ret_count)
-{
-	struct blob_pointer pointer = { .number = number };
-	size_t at = find(check, &pointer), count = 0;
-
-	while (at + count < check->count && check->verdicts[at + count].pointer.number == number)
-		count++;
-	*ret_count = count;
-	return check->verdicts ? &check->verdicts[at] : NULL;
-}
-
 bool blob_check_is_needed(const struct blob_check *check, uint64_t number)
 {
-	size_t count;
+	const struct verdicts *verdicts = find(check, number);
 
-	first_of(check, number, &count);
-	return count > 0;
-}
-
-bool blob_check_is_good(const struct blob_check *check, uint64_t number)
-{
-	size_t count;
-	const struct verdict *verdicts = first_of(check, number, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (verdicts[i].good)
-			return true;
-	return false;
+	return verdicts && verdicts->count > 0;
 }
 
 bool blob_check_has_bad_header(const struct blob_check *check, uint64_t number)
 {
-	size_t count;
-	const struct verdict *verdicts = first_of(check, number, &count);
+	const struct verdicts *verdicts = find(check, number);
 
-	for (size_t i = 0; i < count; i++)
-		if (verdicts[i].bad_header)
+	for (size_t i = 0; verdicts && i < verdicts->count; i++)
+		if (verdicts->list[i].bad_header)
 			return true;
 	return false;
 }

@@ -22,9 +22,8 @@ struct blob_check *blob_check_free(struct blob_check *check); /* NULL is allowed
 kv_status blob_check_pointer(struct blob_check *check, const struct blob_pointer *pointer, bool *ret_good,
 	struct kv_error *err);
 
-/* Did a pointer name the file? With a good value? With a header that is not right? */
+/* Did a pointer name the file? Has it a header that is not right? */
 bool blob_check_is_needed(const struct blob_check *check, uint64_t number);
-bool blob_check_is_good(const struct blob_check *check, uint64_t number);
 bool blob_check_has_bad_header(const struct blob_check *check, uint64_t number);
 
 #endif

@@ -206,6 +206,13 @@ static kv_status list_needed(struct repair *repair, struct needed *needed, struc
 	return status;
 }
 
+static int compare_numbers(const void *a, const void *b)
+{
+	uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+
+	return (first > second) - (first < second);
+}
+
 static bool has(const uint64_t *numbers, size_t count, uint64_t number)
 {
 	for (size_t i = 0; i < count; i++)
@@ -219,7 +226,8 @@ static bool is_named(const struct repair *repair, const struct check_file *file,
 	const struct manifest *next = &repair->next;
 
 	if (file->kind == FILENAME_BLOB)
-		return has(needed->numbers, needed->count, file->number);
+		return needed->count > 0 &&
+			bsearch(&file->number, needed->numbers, needed->count, sizeof *needed->numbers, compare_numbers) != NULL;
 	if (file->kind == FILENAME_WAL)
 		return has(next->wal_numbers, next->wal_count, file->number) ||
 			has(next->history, next->history_count, file->number);
@@ -234,6 +242,8 @@ kv_status repair_rescue_rest(struct repair *repair, struct kv_error *err)
 	struct needed needed = { 0 };
 	kv_status status = list_needed(repair, &needed, err);
 
+	if (needed.count > 0)
+		qsort(needed.numbers, needed.count, sizeof *needed.numbers, compare_numbers);
 	for (size_t i = 0; status == KV_OK && i < repair->check.file_count; i++) {
 		const struct check_file *file = &repair->check.files[i];
 

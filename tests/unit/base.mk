@@ -52,3 +52,6 @@ tests_unit_test_decimal_LDADD = $(BASE_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_damage
 TESTS += tests/unit/test_damage
 tests_unit_test_damage_LDADD = $(BASE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_number_tree
+TESTS += tests/unit/test_number_tree
+tests_unit_test_number_tree_LDADD = $(BASE_TEST_LIBS)

@@ -77,7 +77,7 @@ START_TEST(a_value_is_read_once)
 	reads = fault_fs_count(disk.fault, FAULT_PREAD);
 	ck_assert(is_good());
 	ck_assert_uint_eq(fault_fs_count(disk.fault, FAULT_PREAD), reads);
-	ck_assert(blob_check_is_needed(check, 1) && blob_check_is_good(check, 1) && !blob_check_has_bad_header(check, 1));
+	ck_assert(blob_check_is_needed(check, 1) && !blob_check_has_bad_header(check, 1));
 	ck_assert_uint_eq(faults, 0);
 }
 END_TEST
@@ -88,7 +88,9 @@ START_TEST(every_damaged_part_is_told)
 	flip(BLOB_PART_BYTES + 200);
 	ck_assert(!is_good());
 	ck_assert_uint_eq(value_faults, 2);
-	ck_assert(blob_check_is_needed(check, 1) && !blob_check_is_good(check, 1));
+	ck_assert(!is_good());
+	ck_assert_uint_eq(value_faults, 2); /* not told again */
+	ck_assert(blob_check_is_needed(check, 1));
 }
 END_TEST
 
@@ -111,7 +113,7 @@ START_TEST(a_missing_file_and_another_value_are_told)
 	ck_assert_int_eq(blob_check_pointer(check, &other, &good, NULL), KV_OK);
 	ck_assert(!good);
 	ck_assert(is_good());
-	ck_assert(blob_check_is_good(check, 1));
+	ck_assert(blob_check_is_needed(check, 1));
 	ck_assert_int_eq(dir_unlink(&disk.dir, "000001.blob", NULL), KV_OK);
 	other.size++;
 	ck_assert_int_eq(blob_check_pointer(check, &other, &good, NULL), KV_OK);
