@@ -8,6 +8,10 @@
 
 enum { FILENAME_MAX_BYTES = 32 };
 
+#define FILENAME_LOST "lost+found"
+/* where that is not ours: the root of an ext4 has one that only root may enter */
+#define FILENAME_LOST_OTHER "lost+found.kvstored"
+
 enum filename_kind {
 	FILENAME_FORMAT,     /* FORMAT */
 	FILENAME_LOCK,       /* LOCK */

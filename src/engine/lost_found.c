@@ -4,6 +4,7 @@
 
 #include "engine/filename.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,18 @@ static kv_status copy_into(const struct dir *lost, const struct file *from, uint
 	return status == KV_OK ? dir_sync(lost, err) : status;
 }
 
+kv_status lost_found_open(const struct dir *dir, struct dir *ret, struct kv_error *err)
+{
+	struct kv_error first = { 0 };
+	kv_status status = dir_open_at(dir, FILENAME_LOST, true, ret, &first);
+
+	if (status != KV_OK && (first.errnum == EACCES || first.errnum == EPERM || first.errnum == ENOTDIR))
+		return dir_open_at(dir, FILENAME_LOST_OTHER, true, ret, err);
+	if (status != KV_OK && err)
+		*err = first;
+	return status;
+}
+
 kv_status lost_found_keep(const struct dir *dir, uint64_t number, uint64_t begin, uint64_t end,
 	struct kv_error *err)
 {
@@ -59,7 +72,7 @@ kv_status lost_found_keep(const struct dir *dir, uint64_t number, uint64_t begin
 
 	if (status != KV_OK)
 		return status;
-	status = dir_open_at(dir, "lost+found", true, &lost, err);
+	status = lost_found_open(dir, &lost, err);
 	if (status == KV_OK)
 		status = copy_into(&lost, &from, begin, end, err);
 	dir_close(&lost);

@@ -4,6 +4,7 @@
  * repair ends, the store has all its files, and nothing is deleted by whoever comes next.
  */
 #include "engine/blob_format.h"
+#include "engine/lost_found.h"
 #include "engine/repair.h"
 
 #include <errno.h>
@@ -73,7 +74,7 @@ static kv_status link_one(struct repair *repair, const struct dir *lost, const c
 		snprintf(as, sizeof as, "%s.%d", name, i);
 	}
 	if (status == KV_OK)
-		check_say(&repair->check, FSCK_DONE, name, "moved to lost+found/%s", as);
+		check_say(&repair->check, FSCK_DONE, name, "moved to %s/%s", strrchr(lost->path, '/') + 1, as);
 	else if (err)
 		*err = own;
 	return status;
@@ -86,7 +87,7 @@ kv_status repair_link(struct repair *repair, struct kv_error *err)
 
 	if (repair->rescued_count == 0)
 		return KV_OK;
-	status = dir_open_at(&repair->check.dir, "lost+found", true, &lost, err);
+	status = lost_found_open(&repair->check.dir, &lost, err);
 	for (size_t i = 0; status == KV_OK && i < repair->rescued_count; i++)
 		status = link_one(repair, &lost, repair->rescued[i], err);
 	if (status == KV_OK)

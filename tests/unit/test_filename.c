@@ -41,6 +41,7 @@ START_TEST(names_without_a_number_are_known)
 		{ "SCRUB", FILENAME_SCRUB },
 		{ "SCRUB.new", FILENAME_TEMP },
 		{ "lost+found", FILENAME_LOST_FOUND },
+		{ "lost+found.kvstored", FILENAME_LOST_FOUND },
 		{ "RESERVE", FILENAME_RESERVE },
 	};
 	uint64_t number;

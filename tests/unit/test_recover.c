@@ -273,6 +273,26 @@ static void tear_log(uint64_t cut)
 	buf_free(&log);
 }
 
+START_TEST(a_torn_tail_is_set_aside_also_where_lost_and_found_is_not_ours)
+{
+	static const int errnums[] = { EACCES, ENOTDIR };
+
+	make_store();
+	ck_assert_int_eq(small_put(&small, "torn", "half of this value is lost"), KV_OK);
+	small_store_crash(&small);
+	tear_log(10);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = "lost+found", .nth = 1,
+		.errnum = errnums[_i] });
+	small_store_open(&small);
+	check_store();
+	small_expect(&small, "torn", NULL);
+	ck_assert(dir_has(&small.disk.dir, "lost+found.kvstored"));
+	small_store_crash(&small);
+	small_store_open(&small);
+	check_store();
+}
+END_TEST
+
 START_TEST(a_torn_tail_is_set_aside_with_a_warning_and_stays_so)
 {
 	make_store();
@@ -697,6 +717,7 @@ int main(void)
 	tcase_add_test(tcase, a_table_of_another_length_is_refused);
 	tcase_add_test(tcase, a_newer_format_is_refused_as_such);
 	tcase_add_test(tcase, files_of_another_store_are_refused);
+	tcase_add_loop_test(tcase, a_torn_tail_is_set_aside_also_where_lost_and_found_is_not_ours, 0, 2);
 	tcase_add_test(tcase, a_torn_tail_is_set_aside_with_a_warning_and_stays_so);
 	tcase_add_test(tcase, a_bad_group_before_a_synced_one_is_damage);
 	tcase_add_test(tcase, versions_go_on_after_everything_was_flushed_and_crashes);
