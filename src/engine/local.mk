@@ -32,7 +32,8 @@ libkvengine_a_SOURCES += src/engine/compaction.c src/engine/compaction.h src/eng
 libkvengine_a_SOURCES += src/engine/background.c
 libkvengine_a_SOURCES += src/engine/damage_report.c src/engine/damage_report.h
 libkvengine_a_SOURCES += src/engine/blob_verify.c src/engine/blob_verify.h
-libkvengine_a_SOURCES += src/engine/scrub.c src/engine/scrub_plan.c src/engine/scrub_plan.h src/engine/scrub_state.c src/engine/scrub_state.h
+libkvengine_a_SOURCES += src/engine/scrub.c src/engine/scrub_basics.c src/engine/scrub_basics.h \
+	src/engine/scrub_plan.c src/engine/scrub_plan.h src/engine/scrub_state.c src/engine/scrub_state.h
 libkvengine_a_SOURCES += src/engine/lost_found.c src/engine/lost_found.h
 libkvengine_a_SOURCES += src/engine/replay.c src/engine/replay.h
 libkvengine_a_SOURCES += src/engine/recover.c
