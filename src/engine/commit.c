@@ -135,26 +135,52 @@ void commit_enqueue(struct engine *engine, struct engine_write *write)
 	pthread_mutex_unlock(&commit->mu);
 }
 
-void engine_submit(struct engine *engine, struct engine_write *write)
+/* Takes from the list what may not be written and what has to wait for its large values; the rest. */
+static struct engine_write *admit(struct engine *engine, struct engine_write *list)
+{
+	struct engine_write *rest = NULL, **tail = &rest;
+
+	while (list) {
+		struct engine_write *write = list;
+
+		list = write->next;
+		write->status = commit_may_write(engine, write);
+		if (write->status == KV_OK && !write->uploads) {
+			*tail = write;
+			tail = &write->next;
+			continue;
+		}
+		if (write->status == KV_OK)
+			write->status = blob_sync_submit(engine, write);
+		if (write->status != KV_OK)
+			write->done(write, write->status);
+	}
+	*tail = NULL;
+	return rest;
+}
+
+void engine_submit(struct engine *engine, struct engine_write *list)
 {
 	struct commit *commit = &engine->commit;
-	kv_status status = commit_may_write(engine, write);
 
-	if (status == KV_OK && write->uploads) {
-		status = blob_sync_submit(engine, write);
-	} else if (status == KV_OK) {
-		pthread_mutex_lock(&commit->mu);
-		if (commit->closed || commit->queued_bytes > QUEUE_BYTES_MAX) {
-			status = KV_BUSY;
-		} else {
-			enqueue_locked(commit, write);
-			wake_thread_locked(commit);
-		}
-		pthread_mutex_unlock(&commit->mu);
+	list = admit(engine, list);
+	if (!list)
+		return;
+	pthread_mutex_lock(&commit->mu);
+	while (list && !commit->closed && commit->queued_bytes <= QUEUE_BYTES_MAX) {
+		struct engine_write *write = list;
+
+		list = write->next;
+		enqueue_locked(commit, write);
 	}
-	if (status != KV_OK) {
-		write->status = status;
-		write->done(write, status);
+	wake_thread_locked(commit);
+	pthread_mutex_unlock(&commit->mu);
+	while (list) {
+		struct engine_write *write = list;
+
+		list = write->next;
+		write->status = KV_BUSY;
+		write->done(write, KV_BUSY);
 	}
 }
 

@@ -54,7 +54,7 @@ static void committed(struct store_batch *batch, kv_status status, void *arg)
 void request_commit(struct request *request, void (*go_on)(struct request *, kv_status))
 {
 	give_away(request, go_on);
-	store_submit(request->service->store, request->batch, committed, request);
+	worker_submit(request->worker, request->batch, committed, request);
 }
 
 static void run_job(struct job *job, bool stopping)

@@ -33,6 +33,7 @@ enum {
 	RUNS_AFTER_PROGRESS = 2,      /* an answer is sent in a later run than it is queued in */
 	SLEEP_MIN_MS = 1,
 	SLEEP_MAX_MS = 64,
+	SUBMISSIONS_MAX = 256,        /* as many as a turn may well bring */
 	FRONTS_MAX = 2,               /* in the clear, over TLS */
 };
 
@@ -62,6 +63,8 @@ struct worker {
 	unsigned waiting;  /* requests */
 	unsigned runs_due; /* before the next sleep */
 	int sleep_ms;
+	size_t submission_count;
+	struct store_submission submissions[SUBMISSIONS_MAX]; /* of this turn */
 };
 
 /* ---- the loop ---- */
@@ -155,6 +158,16 @@ static void sleep_until_needed(struct worker *worker)
 	}
 }
 
+static void submit_turn(struct worker *worker)
+{
+	size_t count = worker->submission_count;
+
+	if (count == 0)
+		return;
+	worker->submission_count = 0;
+	store_submit_all(worker->service->store, worker->submissions, count);
+}
+
 static void *run(void *arg)
 {
 	struct worker *worker = arg;
@@ -169,8 +182,16 @@ static void *run(void *arg)
 			worker->runs_due--;
 		for (unsigned i = 0; i < worker->front_count; i++)
 			front_run(&worker->fronts[i]);
+		submit_turn(worker);
 	}
 	return NULL;
+}
+
+void worker_submit(struct worker *worker, struct store_batch *batch, store_done done, void *arg)
+{
+	if (worker->submission_count == SUBMISSIONS_MAX)
+		submit_turn(worker);
+	worker->submissions[worker->submission_count++] = (struct store_submission){ batch, done, arg };
 }
 
 void worker_wait_begins(struct worker *worker)

@@ -7,6 +7,7 @@
 #define KV_HTTP_WORKER_H
 
 #include "base/status.h"
+#include "store/store.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -40,6 +41,10 @@ struct worker *worker_free(struct worker *worker);
 /* A request begins (ends) to wait for something that worker_wake() will tell. */
 void worker_wait_begins(struct worker *worker);
 void worker_wait_ends(struct worker *worker);
+
+/* Commits the batch together with those of the requests that are at hand with this one: at the end of this turn of the loop, which does not
+ * wait for anything, or when they are many. As store_submit() otherwise. */
+void worker_submit(struct worker *worker, struct store_batch *batch, store_done done, void *arg);
 
 /* A request has got further: the loop looks again before it sleeps. */
 void worker_progress(struct worker *worker);

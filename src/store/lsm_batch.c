@@ -310,18 +310,25 @@ static void submitted_done(struct engine_write *write, kv_status status)
 	batch->done(&batch->base, status, batch->done_arg);
 }
 
-void lsm_submit(struct store *store, struct store_batch *base, store_done done, void *arg)
+void lsm_submit(struct store *store, const struct store_submission *submissions, size_t count)
 {
-	struct lsm_batch *batch = lsm_batch_of(base);
+	struct engine_write *list = NULL, **tail = &list;
 
-	if (lsm_batch_count(base) == 0) {
-		done(base, KV_INVALID, arg);
-		return;
+	for (size_t i = 0; i < count; i++) {
+		struct lsm_batch *batch = lsm_batch_of(submissions[i].batch);
+
+		if (lsm_batch_count(&batch->base) == 0) {
+			submissions[i].done(&batch->base, KV_INVALID, submissions[i].arg);
+			continue;
+		}
+		batch->done = submissions[i].done;
+		batch->done_arg = submissions[i].arg;
+		batch->write.done = submitted_done;
+		*tail = &batch->write;
+		tail = &batch->write.next;
 	}
-	batch->done = done;
-	batch->done_arg = arg;
-	batch->write.done = submitted_done;
-	engine_submit(lsm_engine(store), &batch->write);
+	*tail = NULL;
+	engine_submit(lsm_engine(store), list);
 }
 
 kv_status lsm_write(struct store *store, struct store_batch *base)

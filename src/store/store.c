@@ -153,7 +153,12 @@ size_t store_batch_failed_index(const struct store_batch *batch)
 
 void store_submit(struct store *store, struct store_batch *batch, store_done done, void *arg)
 {
-	store->backend->submit(store, batch, done, arg);
+	store_submit_all(store, &(struct store_submission){ batch, done, arg }, 1);
+}
+
+void store_submit_all(struct store *store, const struct store_submission *submissions, size_t count)
+{
+	store->backend->submit(store, submissions, count);
 }
 
 kv_status store_write(struct store *store, struct store_batch *batch)

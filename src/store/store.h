@@ -171,6 +171,14 @@ size_t store_batch_failed_index(const struct store_batch *batch);
 typedef void (*store_done)(struct store_batch *batch, kv_status status, void *arg);
 void store_submit(struct store *store, struct store_batch *batch, store_done done, void *arg);
 
+/* Several, in their order: what is at hand together shares a sync. */
+struct store_submission {
+	struct store_batch *batch;
+	store_done done;
+	void *arg;
+};
+void store_submit_all(struct store *store, const struct store_submission *submissions, size_t count);
+
 /* The same, waiting. When nobody is committing, the caller does it itself. */
 kv_status store_write(struct store *store, struct store_batch *batch);
 

@@ -404,6 +404,12 @@ void store_submit(struct store *store, struct store_batch *batch, store_done don
 		done(batch, commit(store, batch), arg);
 }
 
+void store_submit_all(struct store *store, const struct store_submission *submissions, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_submit(store, submissions[i].batch, submissions[i].done, submissions[i].arg);
+}
+
 /* ---- store.h: reading ---- */
 
 /* What there is, or was when the snapshot was taken. store->mu is held. */

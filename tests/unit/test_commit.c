@@ -205,6 +205,65 @@ START_TEST(the_followers_of_a_failed_group_are_all_told)
 }
 END_TEST
 
+static struct store_submission submission(struct writers *writers, const char *key)
+{
+	struct store_batch *batch = store_batch_new(small.store);
+
+	ck_assert_int_eq(store_batch_put(batch, slice_of_string(key), slice_of_string("v"), 0, NULL), KV_OK);
+	return (struct store_submission){ batch, count_status, writers };
+}
+
+START_TEST(what_is_submitted_together_shares_a_sync)
+{
+	struct store_submission all[WRITERS + 1];
+	struct writers writers = { .ok = 0 };
+	struct store_stats before, after;
+	char key[32];
+
+	let_log_settle();
+	sem_init(&writers.done, 0, 0);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		snprintf(key, sizeof key, "together%u", i);
+		all[i + (i >= WRITERS / 2)] = submission(&writers, key);
+	}
+	/* a batch without operations among them is refused alone */
+	all[WRITERS / 2] = (struct store_submission){ store_batch_new(small.store), count_status, &writers };
+	store_get_stats(small.store, &before);
+	store_submit_all(small.store, all, WRITERS + 1);
+	for (unsigned i = 0; i <= WRITERS; i++)
+		await(&writers.done);
+	store_get_stats(small.store, &after);
+	ck_assert_uint_eq(writers.ok, WRITERS);
+	ck_assert_uint_eq(writers.uncertain + writers.io, 0);
+	ck_assert_uint_eq(after.commits - before.commits, WRITERS);
+	ck_assert_uint_eq(after.commit_groups - before.commit_groups, 1);
+	ck_assert_uint_eq(after.commit_syncs - before.commit_syncs, 1);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		snprintf(key, sizeof key, "together%u", i);
+		small_expect(&small, key, "v");
+	}
+}
+END_TEST
+
+START_TEST(what_is_submitted_together_to_a_failed_store_is_told_one_by_one)
+{
+	struct store_submission all[3];
+	struct writers writers = { .ok = 0 };
+
+	let_log_settle();
+	sem_init(&writers.done, 0, 0);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC, .name_part = ".wal", .nth = 1, .errnum = EIO });
+	ck_assert_int_eq(small_put(&small, "k", "v"), KV_UNCERTAIN);
+	for (unsigned i = 0; i < 3; i++)
+		all[i] = submission(&writers, "later");
+	store_submit_all(small.store, all, 3);
+	for (unsigned i = 0; i < 3; i++)
+		await(&writers.done);
+	ck_assert_uint_eq(writers.io, 3);
+	small_expect(&small, "later", NULL);
+}
+END_TEST
+
 static kv_status lock_status[2];
 
 static void keep_status(struct store_batch *batch, kv_status status, void *arg)
@@ -392,6 +451,8 @@ int main(void)
 	tcase_add_test(tcase, a_failed_append_stops_writes);
 	tcase_add_test(tcase, a_full_disk_refuses_the_write_and_heals_by_itself);
 	tcase_add_test(tcase, the_followers_of_a_failed_group_are_all_told);
+	tcase_add_test(tcase, what_is_submitted_together_shares_a_sync);
+	tcase_add_test(tcase, what_is_submitted_together_to_a_failed_store_is_told_one_by_one);
 	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_found_no_space);
 	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_is_uncertain);
 	tcase_add_test(tcase, nothing_is_visible_before_it_is_durable);

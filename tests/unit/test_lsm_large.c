@@ -541,6 +541,38 @@ START_TEST(no_small_write_waits_for_the_sync_of_a_large_value)
 }
 END_TEST
 
+START_TEST(large_and_small_values_may_be_submitted_together)
+{
+	struct store_submission all[9];
+	sem_t done;
+
+	sem_init(&done, 0, 0);
+	for (unsigned i = 0; i < 9; i++) {
+		char key[8];
+
+		snprintf(key, sizeof key, "k%u", i);
+		all[i] = (struct store_submission){ i % 3 == 1 ? batch_of(key, i, SIZE, NULL) : store_batch_new(small.store), note_done, &done };
+		if (i % 3 != 1)
+			ck_assert_int_eq(store_batch_put(all[i].batch, s(key), s("small"), 0, NULL), KV_OK);
+	}
+	store_submit_all(small.store, all, 9);
+	for (unsigned i = 0; i < 9; i++)
+		while (sem_wait(&done) != 0)
+			;
+	for (unsigned i = 0; i < 9; i++) {
+		char key[8];
+
+		snprintf(key, sizeof key, "k%u", i);
+		if (i % 3 == 1)
+			expect(key, i, SIZE);
+		else
+			small_expect(&small, key, "small");
+	}
+	ck_assert_uint_eq(small_count(&small, ".blob"), 3);
+	sem_destroy(&done);
+}
+END_TEST
+
 START_TEST(finishing_commits_what_was_submitted)
 {
 	struct store_finish_report report;
@@ -595,6 +627,7 @@ int main(void)
 	tcase_add_test(tc, garbage_comes_back_while_values_are_overwritten);
 	tcase_add_test(tc, the_file_and_its_name_are_durable_before_the_pointer_is_logged);
 	tcase_add_test(tc, no_small_write_waits_for_the_sync_of_a_large_value);
+	tcase_add_test(tc, large_and_small_values_may_be_submitted_together);
 	tcase_add_test(tc, finishing_commits_what_was_submitted);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
