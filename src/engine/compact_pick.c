@@ -6,6 +6,7 @@
 #include "engine/pick_plan.h"
 
 enum {
+	CANDIDATES_MAX = 64, /* tables of a level that are compared before one is taken */
 	EXPIRED_DELAY_MS = 60 * 60 * 1000,  /* a table whose entries expire one after another is rewritten once in this time */
 };
 
@@ -75,28 +76,54 @@ static size_t cursor_index(const struct pick_level *level)
 	return at;
 }
 
+/* Bytes that must be rewritten for one that gets down. */
+static double cost_of(const struct pick_scene *scene, const struct pick_plan *plan)
+{
+	uint64_t down = pick_plan_run_bytes(&scene->levels[plan->level], plan->inputs[0]);
+
+	return (double)pick_plan_run_bytes(&scene->levels[plan->output], plan->inputs[1]) / (double)(down > 0 ? down : 1);
+}
+
+/* The cheapest of those that come next in the round: so every table has its turn, and where keys crowd, what overlaps much waits
+ * until it is worth more. */
+static bool choose_cheapest(const struct pick_scene *scene, struct pick_plan *plan)
+{
+	const struct pick_level *level = &scene->levels[plan->level];
+	size_t start = cursor_index(level);
+	double cost, least = 0;
+	bool found = false;
+
+	for (size_t i = 0; i < level->count && !(found && i >= CANDIDATES_MAX); i++) {
+		struct pick_plan candidate = *plan;
+
+		candidate.inputs[0] = (struct pick_run){ .first = (start + i) % level->count, .count = 1 };
+		if (!pick_plan_complete(scene, &candidate))
+			continue;
+		cost = cost_of(scene, &candidate);
+		if (found && cost >= least)
+			continue;
+		*plan = candidate;
+		least = cost;
+		found = true;
+	}
+	return found;
+}
+
 static bool plan_size(const struct pick_scene *scene, unsigned level_number, struct pick_plan *ret)
 {
 	const struct pick_level *level = &scene->levels[level_number];
 	uint64_t target = scene->target[level_number], bytes = 0;
 	struct pick_plan plan = { .reason = PICK_SIZE, .level = level_number, .output = level_number + 1 };
-	size_t start = cursor_index(level);
 
 	for (size_t i = 0; i < level->count; i++)
 		bytes += level->tables[i].busy ? 0 : level->tables[i].bytes;
 	plan.score = (double)bytes / (double)(target > 0 ? target : 1);
-	if (bytes <= target || plan.score <= ret->score)
+	if (bytes <= target || plan.score <= ret->score || !choose_cheapest(scene, &plan))
 		return false;
-	for (size_t i = 0; i < level->count; i++) {
-		plan.inputs[0] = (struct pick_run){ .first = (start + i) % level->count, .count = 1 };
-		if (!pick_plan_complete(scene, &plan))
-			continue;
-		pick_plan_grow(scene, &plan, bytes - target, false);
-		pick_plan_join_crumbs(scene, &plan);
-		*ret = plan;
-		return true;
-	}
-	return false;
+	pick_plan_grow(scene, &plan, bytes - target, false);
+	pick_plan_join_crumbs(scene, &plan);
+	*ret = plan;
+	return true;
 }
 
 /* How much it would help to rewrite a table for what is dead in it; less than 1: it may stay. */

@@ -17,10 +17,10 @@
 #include <stdlib.h>
 
 enum {
-	LEVEL_FACTOR = 5,
+	LEVEL_FACTOR = 4,
 	BASE_TABLES = 16,       /* smallest target of a level, in tables */
 	SMALL_BYTES = 1 << 20,  /* of a level, which nobody needs to be rid of */
-	BUSY_LEVEL0_FACTOR = 2, /* so many times the threshold while somebody writes */
+	BUSY_LEVEL0_FACTOR = 3, /* so many times the threshold while somebody writes */
 };
 
 /* ---- describing ---- */

@@ -26,7 +26,7 @@ void pick_free(struct pick *pick)
 
 /* ---- the scene ---- */
 
-static uint64_t run_bytes(const struct pick_level *level, struct pick_run run)
+uint64_t pick_plan_run_bytes(const struct pick_level *level, struct pick_run run)
 {
 	uint64_t bytes = 0;
 
@@ -42,7 +42,7 @@ struct pick_run pick_plan_whole(const struct pick_level *level)
 
 uint64_t pick_plan_bytes(const struct pick_level *level)
 {
-	return run_bytes(level, pick_plan_whole(level));
+	return pick_plan_run_bytes(level, pick_plan_whole(level));
 }
 
 unsigned pick_plan_next_filled(const struct pick_level *levels, unsigned from)
@@ -173,8 +173,8 @@ static struct pick_run overlapping(const struct pick_level *level, struct slice 
 
 static uint64_t plan_bytes(const struct pick_scene *scene, const struct pick_plan *plan)
 {
-	return run_bytes(&scene->levels[plan->level], plan->inputs[0]) +
-		run_bytes(&scene->levels[plan->output], plan->inputs[1]);
+	return pick_plan_run_bytes(&scene->levels[plan->level], plan->inputs[0]) +
+		pick_plan_run_bytes(&scene->levels[plan->output], plan->inputs[1]);
 }
 
 bool pick_plan_is_free(const struct pick_scene *scene, const struct pick_table *table)
@@ -221,7 +221,7 @@ static bool can_move(const struct pick_scene *scene, const struct pick_plan *pla
 
 	if (plan->inputs[1].count > 0 || plan->level == plan->output)
 		return false;
-	if (plan->level == 0 && run.count > 1 && run_bytes(level, run) < scene->table_bytes)
+	if (plan->level == 0 && run.count > 1 && pick_plan_run_bytes(level, run) < scene->table_bytes)
 		return false;
 	for (size_t i = run.first; i < run.first + run.count; i++) {
 		if (would_shrink(scene, &level->tables[i], plan->output))
@@ -270,7 +270,7 @@ void pick_plan_grow(const struct pick_scene *scene, struct pick_plan *plan, uint
 	const struct pick_level *level = &scene->levels[plan->level];
 
 	while (plan->inputs[0].first + plan->inputs[0].count < level->count &&
-		run_bytes(level, plan->inputs[0]) < want) {
+		pick_plan_run_bytes(level, plan->inputs[0]) < want) {
 		struct pick_plan larger = *plan;
 
 		larger.inputs[0].count++;

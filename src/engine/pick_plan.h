@@ -33,6 +33,7 @@ struct pick_scene {
 
 struct pick_run pick_plan_whole(const struct pick_level *level);
 uint64_t pick_plan_bytes(const struct pick_level *level);
+uint64_t pick_plan_run_bytes(const struct pick_level *level, struct pick_run run);
 /* The first level from `from` on that holds data; MANIFEST_LEVELS: none. */
 unsigned pick_plan_next_filled(const struct pick_level *levels, unsigned from);
 struct pick_scene pick_plan_scene(const struct pick_level *levels, const struct pick_options *options);

@@ -198,6 +198,21 @@ START_TEST(a_level_above_its_target_gives_tables_round_robin)
 }
 END_TEST
 
+START_TEST(what_overlaps_least_of_those_that_come_next_goes_down_first)
+{
+	fill(6, 100);
+	for (unsigned i = 0; i < 12; i++) /* target: 10 tables */
+		add(5, t.keys[6][8 * i][0], t.keys[6][8 * i + (i == 7 ? 1 : i == 9 ? 0 : 5)][1], 100);
+	ck_assert_int_eq(choose(), KV_OK);
+	check_inputs(0, 1, &t.tables[5][9]);
+	check_inputs(1, 1, &t.tables[6][72]);
+	t.tables[5][9].bytes = 10; /* cheap is what costs little for a byte that gets down */
+	ck_assert_int_eq(choose(), KV_OK);
+	check_inputs(0, 1, &t.tables[5][7]);
+	check_inputs(1, 2, &t.tables[6][56]);
+}
+END_TEST
+
 START_TEST(more_tables_come_along_when_the_output_stays_the_same)
 {
 	add(6, "aa", "mz", 2000);
@@ -621,6 +636,7 @@ int main(void)
 	tcase_add_test(tc, level_0_goes_to_the_first_level_that_has_a_target);
 	tcase_add_test(tc, level_0_never_passes_a_level_that_holds_data);
 	tcase_add_test(tc, a_level_above_its_target_gives_tables_round_robin);
+	tcase_add_test(tc, what_overlaps_least_of_those_that_come_next_goes_down_first);
 	tcase_add_test(tc, more_tables_come_along_when_the_output_stays_the_same);
 	tcase_add_test(tc, tables_that_share_a_user_key_go_together);
 	tcase_add_test(tc, damaged_tables_are_left_alone_in_both_levels);
