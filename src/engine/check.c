@@ -58,9 +58,11 @@ kv_status check_open(const struct fs *fs, const char *path, bool make_lock, cons
 	*check = (struct check){ .dir = { .fd = -1 }, .lock = { .fd = -1 }, .sink = *sink };
 	status = dir_open(fs, path, false, &check->dir, err);
 	if (status == KV_OK)
-		status = check_list(check, err);
+		status = check_list(check, err); /* no LOCK is made where there is no store */
 	if (status == KV_OK)
 		status = take_lock(check, make_lock, err);
+	if (status == KV_OK)
+		status = check_list(check, err); /* a daemon may have ended in between */
 	return status;
 }
 

@@ -64,8 +64,11 @@ static int compare_files(const void *a, const void *b)
 kv_status check_list(struct check *check, struct kv_error *err)
 {
 	struct list list = { .check = check };
-	kv_status status = dir_list(&check->dir, look_at, &list, err);
+	kv_status status;
 
+	check->file_count = 0;
+	check->has_temp = false;
+	status = dir_list(&check->dir, look_at, &list, err);
 	if (status != KV_OK)
 		return status;
 	if (list.full)

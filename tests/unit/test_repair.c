@@ -66,6 +66,27 @@ START_TEST(a_store_without_damage_is_left_alone)
 }
 END_TEST
 
+static void remove_stray(void *arg, enum fault_op op, const char *name)
+{
+	(void)arg;
+	(void)name;
+	if (op == FAULT_LOCK)
+		(void)unlinkat(fs.small.disk.dir.fd, "000999.sst", 0);
+}
+
+START_TEST(what_goes_before_the_lock_is_had_is_not_looked_for)
+{
+	struct kv_error err = { 0 };
+
+	disk_write(&fs.small.disk, "000999.sst", slice_of("of a daemon that ends", 21));
+	fault_fs_hook(fs.small.disk.fault, remove_stray, NULL);
+	fsck_store_forget(&fs);
+	ck_assert_int_eq(fsck_store_check(&fs, &err), KV_OK);
+	fault_fs_hook(fs.small.disk.fault, NULL, NULL);
+	ck_assert_msg(fs.told.damages + fs.told.remarks == 0, "%s", fs.told.last);
+}
+END_TEST
+
 /* Footer, filter, index, list of blob files, properties: they can be made again from the entries. */
 START_TEST(what_is_no_entry_costs_no_key)
 {
@@ -323,6 +344,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, a_store_without_damage_is_left_alone);
+	tcase_add_test(tcase, what_goes_before_the_lock_is_had_is_not_looked_for);
 	tcase_add_test(tcase, what_is_no_entry_costs_no_key);
 	tcase_add_test(tcase, older_values_of_lost_keys_come_back_only_when_that_is_accepted);
 	tcase_add_loop_test(tcase, what_needs_a_decision_is_refused_and_left_as_it_is, 0, 2);

@@ -211,6 +211,41 @@ START_TEST(an_existing_segment_is_neither_made_again_nor_removed)
 }
 END_TEST
 
+/* Zeros that were written since the last sync, as they come by. */
+struct unsynced {
+	uint64_t now, most;
+};
+
+static void watch_zeros(void *arg, enum fault_op op, const char *name)
+{
+	struct unsynced *unsynced = arg;
+
+	if (!strstr(name, ".wal"))
+		return;
+	if (op == FAULT_FDATASYNC)
+		unsynced->now = 0;
+	else if (op == FAULT_PWRITEV)
+		unsynced->now += 64 * 1024;
+	if (unsynced->now > unsynced->most)
+		unsynced->most = unsynced->now;
+}
+
+/* A commit that syncs meanwhile waits for what the disk has got, so it must not be much. */
+START_TEST(zeros_reach_the_disk_in_small_pieces)
+{
+	struct unsynced unsynced = { 0 };
+
+	fault_fs_hook(disk.fault, watch_zeros, &unsynced);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, (5 << 20) + 7, NULL), KV_OK);
+	ck_assert_uint_eq(unsynced.now, 0);
+	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 9 << 20, NULL), KV_OK);
+	ck_assert_uint_eq(unsynced.now, 0);
+	ck_assert_uint_le(unsynced.most, 1 << 20);
+	ck_assert_uint_ge(unsynced.most, 64 * 1024);
+	fault_fs_hook(disk.fault, NULL, NULL);
+}
+END_TEST
+
 static const enum fault_op make_ops[] = { FAULT_OPEN, FAULT_PWRITEV, FAULT_FDATASYNC, FAULT_FSYNC };
 
 START_TEST(a_segment_that_could_not_be_made_is_gone)
@@ -392,6 +427,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_segment_header_has_exactly_these_bytes);
+	tcase_add_test(tc, zeros_reach_the_disk_in_small_pieces);
 	tcase_add_test(tc, a_header_of_another_place_is_told_from_damage);
 	tcase_add_test(tc, every_flipped_byte_of_a_header_is_damage);
 	tcase_add_test(tc, a_group_header_has_exactly_these_bytes);
