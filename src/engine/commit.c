@@ -142,18 +142,20 @@ static struct engine_write *admit(struct engine *engine, struct engine_write *li
 
 	while (list) {
 		struct engine_write *write = list;
+		kv_status status = commit_may_write(engine, write);
 
 		list = write->next;
-		write->status = commit_may_write(engine, write);
-		if (write->status == KV_OK && !write->uploads) {
+		if (status == KV_OK && !write->uploads) {
 			*tail = write;
 			tail = &write->next;
 			continue;
 		}
-		if (write->status == KV_OK)
-			write->status = blob_sync_submit(engine, write);
-		if (write->status != KV_OK)
-			write->done(write, write->status);
+		if (status == KV_OK)
+			status = blob_sync_submit(engine, write); /* from here on it may be done, and gone */
+		if (status == KV_OK)
+			continue;
+		write->status = status;
+		write->done(write, status);
 	}
 	*tail = NULL;
 	return rest;
