@@ -22,7 +22,7 @@ static void torn(void *arg, const char *name, uint64_t offset, uint64_t bytes)
 	struct fsck_finding finding = { .kind = FSCK_REMARK, .file = name, .has_offset = true, .offset = offset,
 		.what = text };
 
-	snprintf(text, sizeof text, "%" PRIu64 " bytes of an incomplete last group; the next start sets them aside into lost+found",
+	snprintf(text, sizeof text, "%" PRIu64 " bytes of an incomplete last group; the next start sets them aside",
 		bytes);
 	check_tell(arg, &finding);
 }

@@ -49,32 +49,62 @@ static kv_status copy_into(const struct dir *lost, const struct file *from, uint
 	return status == KV_OK ? dir_sync(lost, err) : status;
 }
 
+static bool is_not_ours(const struct kv_error *err)
+{
+	return err->errnum == EACCES || err->errnum == EPERM || err->errnum == ENOTDIR || err->errnum == EROFS;
+}
+
+/* Entering it is not enough. */
+static kv_status open_to_write(const struct dir *dir, const char *name, struct dir *ret, struct kv_error *err)
+{
+	struct file probe = { .fd = -1 };
+	kv_status status = dir_open_at(dir, name, true, ret, err);
+
+	if (status != KV_OK)
+		return status;
+	status = file_open(ret, "probe", FILE_OPEN_OR_CREATE, &probe, err);
+	file_close(&probe);
+	if (status == KV_OK)
+		status = dir_unlink(ret, "probe", err);
+	if (status != KV_OK)
+		dir_close(ret);
+	return status;
+}
+
 kv_status lost_found_open(const struct dir *dir, struct dir *ret, struct kv_error *err)
 {
 	struct kv_error first = { 0 };
-	kv_status status = dir_open_at(dir, FILENAME_LOST, true, ret, &first);
+	kv_status status = open_to_write(dir, FILENAME_LOST, ret, &first);
 
-	if (status != KV_OK && (first.errnum == EACCES || first.errnum == EPERM || first.errnum == ENOTDIR))
-		return dir_open_at(dir, FILENAME_LOST_OTHER, true, ret, err);
+	if (status != KV_OK && is_not_ours(&first))
+		return open_to_write(dir, FILENAME_LOST_OTHER, ret, err);
 	if (status != KV_OK && err)
 		*err = first;
 	return status;
 }
 
-kv_status lost_found_keep(const struct dir *dir, uint64_t number, uint64_t begin, uint64_t end,
+const char *lost_found_name(const struct dir *lost)
+{
+	bool other = strcmp(strrchr(lost->path, '/') + 1, FILENAME_LOST_OTHER) == 0; /* it was opened in another one */
+
+	return other ? FILENAME_LOST_OTHER : FILENAME_LOST;
+}
+
+kv_status lost_found_keep(const struct dir *dir, uint64_t number, uint64_t begin, uint64_t end, const char **ret_where,
 	struct kv_error *err)
 {
 	char name[FILENAME_MAX_BYTES];
 	struct dir lost = { .fd = -1 };
 	struct file from;
-	kv_status status = file_open(dir, filename_make(name, FILENAME_WAL, number), FILE_READ,
-		&from, err);
+	kv_status status = file_open(dir, filename_make(name, FILENAME_WAL, number), FILE_READ, &from, err);
 
 	if (status != KV_OK)
 		return status;
 	status = lost_found_open(dir, &lost, err);
-	if (status == KV_OK)
+	if (status == KV_OK) {
+		*ret_where = lost_found_name(&lost);
 		status = copy_into(&lost, &from, begin, end, err);
+	}
 	dir_close(&lost);
 	file_close(&from);
 	return status;

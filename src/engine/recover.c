@@ -146,22 +146,27 @@ static kv_status replay_segments(struct recovery *recovery, struct kv_error *err
 {
 	struct engine *engine = recovery->engine;
 	struct replay *replay = &recovery->replay;
-	kv_status status;
 
 	replay->dir = &engine->dir;
 	replay->blobs = engine->blobs;
 	replay->id = &engine->id;
 	replay->memtable_bytes = engine->options.memtable_bytes;
 	replay->last_sequence = recovery->manifest.last_sequence;
-	status = replay_run(replay, recovery->manifest.wal_numbers, recovery->manifest.wal_count,
-		err);
-	if (status != KV_OK || replay->torn_end <= replay->end)
-		return status;
-	health_event(&engine->health, LOG_LEVEL_WARNING,
-		"%06" PRIu64 ".wal at offset %" PRIu64 ": %" PRIu64
-		" bytes of an incomplete last group are set aside into lost+found",
-		replay->last_used, replay->end, replay->torn_end - replay->end);
-	return KV_OK;
+	return replay_run(replay, recovery->manifest.wal_numbers, recovery->manifest.wal_count, err);
+}
+
+static kv_status keep_torn_tail(struct recovery *recovery, struct kv_error *err)
+{
+	const struct replay *replay = &recovery->replay;
+	struct engine *engine = recovery->engine;
+	const char *where;
+	kv_status status = lost_found_keep(&engine->dir, replay->last_used, replay->end, replay->torn_end, &where, err);
+
+	if (status == KV_OK)
+		health_event(&engine->health, LOG_LEVEL_WARNING, "%06" PRIu64 ".wal at offset %" PRIu64 ": %" PRIu64
+			" bytes of an incomplete last group were set aside into %s",
+			replay->last_used, replay->end, replay->torn_end - replay->end, where);
+	return status;
 }
 
 static kv_status keep_torn(struct recovery *recovery, struct kv_error *err)
@@ -171,8 +176,7 @@ static kv_status keep_torn(struct recovery *recovery, struct kv_error *err)
 
 	if (!recovery->torn_is_kept && replay->torn_end > replay->end)
 		do
-			status = lost_found_keep(&recovery->engine->dir, replay->last_used, replay->end,
-				replay->torn_end, err);
+			status = keep_torn_tail(recovery, err);
 		while (finds_space(recovery, status));
 	recovery->torn_is_kept = status == KV_OK;
 	return status;

@@ -15,12 +15,14 @@ static pthread_mutex_t events = PTHREAD_MUTEX_INITIALIZER;
 static void remember(void *arg, enum log_level level, const char *text)
 {
 	struct small_store *small = arg;
+	size_t used;
 
 	if (level > LOG_LEVEL_WARNING)
 		return;
 	pthread_mutex_lock(&events);
 	small->warnings++;
-	snprintf(small->last_warning, sizeof small->last_warning, "%s", text);
+	used = strlen(small->warning_text);
+	snprintf(small->warning_text + used, sizeof small->warning_text - used, "%s\n", text);
 	pthread_mutex_unlock(&events);
 }
 
@@ -39,7 +41,7 @@ bool small_was_warned(struct small_store *small, const char *part)
 	bool ret;
 
 	pthread_mutex_lock(&events);
-	ret = strstr(small->last_warning, part) != NULL;
+	ret = strstr(small->warning_text, part) != NULL;
 	pthread_mutex_unlock(&events);
 	return ret;
 }
@@ -48,6 +50,7 @@ void small_forget_warnings(struct small_store *small)
 {
 	pthread_mutex_lock(&events);
 	small->warnings = 0;
+	small->warning_text[0] = '\0';
 	pthread_mutex_unlock(&events);
 }
 

@@ -14,7 +14,7 @@ struct small_store {
 	struct store_options options; /* tiny limits; may be changed before small_store_open */
 	struct store *store;
 	unsigned warnings;            /* small_store.c only, as the next: events at that level or worse, from any thread */
-	char last_warning[512];
+	char warning_text[4096];      /* of all of them, as far as there is room */
 };
 
 void small_store_init(struct small_store *small);  /* the directory and the options */
@@ -38,10 +38,10 @@ void small_fill(struct small_store *small, unsigned from, unsigned to, const cha
 
 struct store_stats small_stats(struct small_store *small);
 
-/* Warnings and errors that the store told, and whether `part` is in the last one's text. */
+/* Warnings and errors that the store told, and whether `part` is in their text. */
 unsigned small_warnings(struct small_store *small);
 bool small_was_warned(struct small_store *small, const char *part);
-void small_forget_warnings(struct small_store *small); /* their number */
+void small_forget_warnings(struct small_store *small);
 
 /* How many keys a scan finds, in both directions; `snapshot` NULL: now. */
 unsigned small_count_keys(struct small_store *small, const struct store_snapshot *snapshot);
