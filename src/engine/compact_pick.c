@@ -84,8 +84,8 @@ static double cost_of(const struct pick_scene *scene, const struct pick_plan *pl
 	return (double)pick_plan_run_bytes(&scene->levels[plan->output], plan->inputs[1]) / (double)(down > 0 ? down : 1);
 }
 
-/* The cheapest of those that come next in the round: so every table has its turn, and where keys crowd, what overlaps much waits
- * until it is worth more. */
+/* The cheapest of those that come next. No table is promised a turn: one that costs much and gets no new keys stays while others are written, until
+ * the store is quiet or enough of it is garbage. */
 static bool choose_cheapest(const struct pick_scene *scene, struct pick_plan *plan)
 {
 	const struct pick_level *level = &scene->levels[plan->level];
@@ -93,11 +93,13 @@ static bool choose_cheapest(const struct pick_scene *scene, struct pick_plan *pl
 	double cost, least = 0;
 	bool found = false;
 
-	for (size_t i = 0; i < level->count && !(found && i >= CANDIDATES_MAX); i++) {
+	if (pick_plan_is_crossed(scene, plan))
+		return false;
+	for (size_t i = 0; i < level->count && !(found && (i >= CANDIDATES_MAX || least <= 0)); i++) {
 		struct pick_plan candidate = *plan;
 
 		candidate.inputs[0] = (struct pick_run){ .first = (start + i) % level->count, .count = 1 };
-		if (!pick_plan_complete(scene, &candidate))
+		if (!pick_plan_complete_uncrossed(scene, &candidate))
 			continue;
 		cost = cost_of(scene, &candidate);
 		if (found && cost >= least)

@@ -232,8 +232,7 @@ static bool can_move(const struct pick_scene *scene, const struct pick_plan *pla
 	return true;
 }
 
-/* Does a compaction under way read from, or pass over, a level of the plan? */
-static bool is_crossed(const struct pick_scene *scene, const struct pick_plan *plan)
+bool pick_plan_is_crossed(const struct pick_scene *scene, const struct pick_plan *plan)
 {
 	for (unsigned level = plan->level; level <= plan->output; level++) {
 		for (size_t i = 0; i < scene->levels[level].count; i++) {
@@ -246,11 +245,14 @@ static bool is_crossed(const struct pick_scene *scene, const struct pick_plan *p
 
 bool pick_plan_complete(const struct pick_scene *scene, struct pick_plan *plan)
 {
+	return !pick_plan_is_crossed(scene, plan) && pick_plan_complete_uncrossed(scene, plan);
+}
+
+bool pick_plan_complete_uncrossed(const struct pick_scene *scene, struct pick_plan *plan)
+{
 	const struct pick_level *level = &scene->levels[plan->level];
 	struct slice smallest, largest;
 
-	if (is_crossed(scene, plan))
-		return false;
 	if (plan->level > 0)
 		plan->inputs[0] = with_touching(level, plan->inputs[0]);
 	plan->inputs[1] = (struct pick_run){ 0 };

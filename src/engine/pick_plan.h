@@ -46,6 +46,9 @@ bool pick_plan_has_expired(const struct pick_table *table, uint64_t now_unix_ms)
 
 /* Finds what the inputs of plan->level overlap in the output level. False when another compaction or a damaged table is in the way. */
 bool pick_plan_complete(const struct pick_scene *scene, struct pick_plan *plan);
+/* Its two parts: does a compaction under way read from, or pass over, a level of the plan? That is the same for all plans of these levels. */
+bool pick_plan_is_crossed(const struct pick_scene *scene, const struct pick_plan *plan);
+bool pick_plan_complete_uncrossed(const struct pick_scene *scene, struct pick_plan *plan);
 /* Takes in tables to the right while that costs little (no further table of the output level, unless `widen`), up to `want` bytes
  * of plan->level. */
 void pick_plan_grow(const struct pick_scene *scene, struct pick_plan *plan, uint64_t want, bool widen);
