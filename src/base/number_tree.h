@@ -18,6 +18,9 @@ struct number_tree {
 	void *root; /* NULL: it is empty */
 };
 
+/* Of two uint64_t, for qsort() and bsearch(). */
+int number_compare(const void *a, const void *b);
+
 /* NULL: there is none. */
 struct number_node *number_tree_find(const struct number_tree *tree, uint64_t number);
 

@@ -14,6 +14,7 @@
 #include "engine/manifest.h"
 
 #include "base/checksum.h"
+#include "base/number_tree.h"
 #include "engine/entry.h"
 #include "engine/file_error.h"
 
@@ -195,15 +196,6 @@ static const char *check_tables(const struct manifest *manifest)
 	return wrong ? wrong : check_level_0(tables, level_0);
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-	uint64_t x, y;
-
-	memcpy(&x, a, sizeof x);
-	memcpy(&y, b, sizeof y);
-	return (x > y) - (x < y);
-}
-
 /* Those kept for the change feed, then the others, rise. */
 static const char *check_logs(const struct manifest *manifest, uint64_t *numbers, size_t *ret_count)
 {
@@ -249,7 +241,7 @@ static const char *check_numbers(const struct manifest *manifest, uint64_t *numb
 		numbers[count++] = manifest->tables[i].meta.number;
 	if (count == 0)
 		return NULL;
-	qsort(numbers, count, sizeof numbers[0], compare_numbers);
+	qsort(numbers, count, sizeof numbers[0], number_compare);
 	if (numbers[0] == 0 || numbers[count - 1] >= manifest->next_file_number)
 		return "a file's number is out of range";
 	for (size_t i = 1; i < count; i++)

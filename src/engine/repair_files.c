@@ -3,6 +3,7 @@
  * Files on their way to lost+found. They are linked there before the new MANIFEST is in force, and taken out of the directory after it: so whenever a
  * repair ends, the store has all its files, and nothing is deleted by whoever comes next.
  */
+#include "base/number_tree.h"
 #include "engine/blob_format.h"
 #include "engine/lost_found.h"
 #include "engine/repair.h"
@@ -74,7 +75,7 @@ static kv_status link_one(struct repair *repair, const struct dir *lost, const c
 		snprintf(as, sizeof as, "%s.%d", name, i);
 	}
 	if (status == KV_OK)
-		check_say(&repair->check, FSCK_DONE, name, "moved to %s/%s", strrchr(lost->path, '/') + 1, as);
+		check_say(&repair->check, FSCK_DONE, name, "moved to %s/%s", lost_found_name(lost), as);
 	else if (err)
 		*err = own;
 	return status;
@@ -207,13 +208,6 @@ static kv_status list_needed(struct repair *repair, struct needed *needed, struc
 	return status;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-	uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
-
-	return (first > second) - (first < second);
-}
-
 static bool has(const uint64_t *numbers, size_t count, uint64_t number)
 {
 	for (size_t i = 0; i < count; i++)
@@ -228,7 +222,7 @@ static bool is_named(const struct repair *repair, const struct check_file *file,
 
 	if (file->kind == FILENAME_BLOB)
 		return needed->count > 0 &&
-			bsearch(&file->number, needed->numbers, needed->count, sizeof *needed->numbers, compare_numbers) != NULL;
+			bsearch(&file->number, needed->numbers, needed->count, sizeof *needed->numbers, number_compare) != NULL;
 	if (file->kind == FILENAME_WAL)
 		return has(next->wal_numbers, next->wal_count, file->number) ||
 			has(next->history, next->history_count, file->number);
@@ -244,7 +238,7 @@ kv_status repair_rescue_rest(struct repair *repair, struct kv_error *err)
 	kv_status status = list_needed(repair, &needed, err);
 
 	if (needed.count > 0)
-		qsort(needed.numbers, needed.count, sizeof *needed.numbers, compare_numbers);
+		qsort(needed.numbers, needed.count, sizeof *needed.numbers, number_compare);
 	for (size_t i = 0; status == KV_OK && i < repair->check.file_count; i++) {
 		const struct check_file *file = &repair->check.files[i];
 
