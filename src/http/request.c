@@ -81,6 +81,7 @@ void request_target(struct request *request, struct MHD_Connection *mhd, const c
 	request->answer_failed = false;
 	request->body_dropped = 0;
 	request->begun_us = clock_monotonic_us();
+	worker_begins_request(request->worker, request->begun_us);
 	buf_clear(&request->target);
 	buf_clear(&request->body);
 	head_clear(&request->head);

@@ -2,7 +2,7 @@
 /*
  * A request that waits for somebody else: the store, a thread for jobs, the end of the daemon.
  *
- * Handing over and back: `custody` says who has it. The end of a commit or job may come at any time, even before store_submit()
+ * Handing over and back: `custody` says who has it. The end of a commit or job may come at any time, even before worker_submit()
  * returns; it leaves the result and wakes the worker, whose next calls of the handler find it. When the connection is lost first, that
  * end inherits the request and frees it.
  */
@@ -44,7 +44,7 @@ static void give_back(struct request *request, kv_status status)
 	atomic_fetch_sub(&service->away, 1);
 }
 
-/* The store's threads, or ours within store_submit(). */
+/* The store's threads; or the worker's own, at the end of its turn or in worker_submit() of any request. */
 static void committed(struct store_batch *batch, kv_status status, void *arg)
 {
 	(void)batch; /* still in request->batch */

@@ -310,8 +310,8 @@ void server_answer_shutdown(struct server *server, const char *text)
 		answer_shutdown(&server->service, text);
 }
 
-/* No callback of the store may come any more when the workers are freed. store_finish() has called all of them, so this is
- * the tail of the last ones. */
+/* No callback of the store may come any more when the workers are freed. store_finish() and, of what a worker
+ * brought later, its last turn have called all of them, so this is the tail of the last ones. */
 static void wait_for_commits(struct service *service)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };

@@ -34,6 +34,7 @@ enum {
 	SLEEP_MIN_MS = 1,
 	SLEEP_MAX_MS = 64,
 	SUBMISSIONS_MAX = 256,        /* as many as a turn may well bring */
+	SUBMISSIONS_US = 1000,        /* and no longer than that, where the turn takes longer */
 	FRONTS_MAX = 2,               /* in the clear, over TLS */
 };
 
@@ -63,6 +64,8 @@ struct worker {
 	unsigned waiting;  /* requests */
 	unsigned runs_due; /* before the next sleep */
 	int sleep_ms;
+	uint64_t now_us;              /* when the last request began */
+	uint64_t submissions_from_us; /* ... before the first of them */
 	size_t submission_count;
 	struct store_submission submissions[SUBMISSIONS_MAX]; /* of this turn */
 };
@@ -180,17 +183,27 @@ static void *run(void *arg)
 			worker_progress(worker);
 		if (worker->runs_due > 0)
 			worker->runs_due--;
-		for (unsigned i = 0; i < worker->front_count; i++)
+		for (unsigned i = 0; i < worker->front_count; i++) {
 			front_run(&worker->fronts[i]);
-		submit_turn(worker);
+			submit_turn(worker);
+		}
 	}
 	return NULL;
+}
+
+void worker_begins_request(struct worker *worker, uint64_t now_us)
+{
+	worker->now_us = now_us;
+	if (worker->submission_count > 0 && now_us - worker->submissions_from_us >= SUBMISSIONS_US)
+		submit_turn(worker);
 }
 
 void worker_submit(struct worker *worker, struct store_batch *batch, store_done done, void *arg)
 {
 	if (worker->submission_count == SUBMISSIONS_MAX)
 		submit_turn(worker);
+	if (worker->submission_count == 0)
+		worker->submissions_from_us = worker->now_us;
 	worker->submissions[worker->submission_count++] = (struct store_submission){ batch, done, arg };
 }
 

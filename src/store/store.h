@@ -171,7 +171,7 @@ size_t store_batch_failed_index(const struct store_batch *batch);
 typedef void (*store_done)(struct store_batch *batch, kv_status status, void *arg);
 void store_submit(struct store *store, struct store_batch *batch, store_done done, void *arg);
 
-/* Several, in their order: what is at hand together shares a sync. */
+/* Several, in their order but for those with large values, as above: what is at hand together shares a sync. */
 struct store_submission {
 	struct store_batch *batch;
 	store_done done;
