@@ -54,6 +54,8 @@ void api_capabilities(struct request *request)
 	struct buf body = { 0 };
 	kv_status status;
 
+	if (!request_query(request, NULL, 0))
+		return;
 	store_get_capabilities(request->service->store, &can);
 	status = buf_printf(&body, "{\"backend\":\"%s\",\n\"features\":{", can.backend);
 	if (status == KV_OK)

@@ -167,6 +167,12 @@ void api_kv_put(struct request *request)
 	value_body_put(request, answer_put);
 }
 
+/* With If-None-Match: * there is nothing to delete when the condition holds. */
+static void answer_check(struct request *request, kv_status status)
+{
+	reply_store_error(request, status == KV_OK ? KV_NOT_FOUND : status, NULL);
+}
+
 /* Without headers the condition is that the key exists, and its failure means 404. */
 static void answer_delete(struct request *request, kv_status status)
 {
@@ -188,12 +194,13 @@ void api_kv_delete(struct request *request)
 	if (!request_path_key(request, &key) || !request_query(request, params, 1) ||
 		!write_durability_read(request, &params[0], &durability))
 		return;
-	if (head_has(&request->head, HEAD_IF_NONE_MATCH)) {
-		reply_error(request, 400, "a DELETE takes no If-None-Match");
-		return;
-	}
 	if (!write_condition(request, key, &condition))
 		return;
+	if (condition.expect == STORE_EXPECT_ABSENT) {
+		if (write_new_batch(request, durability))
+			write_commit(request, store_batch_check(request->batch, key, &condition), answer_check);
+		return;
+	}
 	if (condition.expect == STORE_EXPECT_NOTHING)
 		condition.expect = STORE_EXPECT_EXISTS;
 	write_delete(request, key, &condition, durability, answer_delete);

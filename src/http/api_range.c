@@ -31,8 +31,6 @@ static bool is_explicit(struct request *request, const struct scan_range *range,
 		reply_error(request, 400, "all=1 goes with no other bound");
 	else if (!all && scan_range_is_all(range))
 		reply_error(request, 400, "there is no 'prefix', 'start' or 'end'; to delete everything say all=1");
-	else if (head_has(&request->head, HEAD_IF_MATCH) || head_has(&request->head, HEAD_IF_NONE_MATCH))
-		reply_error(request, 400, "the deletion of a range takes no condition");
 	else
 		return true;
 	return false;

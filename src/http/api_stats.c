@@ -180,7 +180,7 @@ void api_stats(struct request *request)
 	struct buf body = { 0 };
 	kv_status status;
 
-	if (!request_may_touch_all(request))
+	if (!request_query(request, NULL, 0) || !request_may_touch_all(request))
 		return;
 	status = render(request->service, &body);
 	if (status == KV_OK)

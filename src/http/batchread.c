@@ -118,9 +118,10 @@ static kv_status read_match(struct batchread *read, struct slice etag, struct st
 		return KV_OK;
 	}
 	ret->expect = STORE_EXPECT_VERSION;
-	if (!condition_parse_etag(etag, &ret->version))
-		return REFUSE(read, 400, "'if_match' is neither an ETag of this server, with its quotes, nor *");
-	return KV_OK;
+	if (condition_parse_etag(etag, &ret->version))
+		return KV_OK;
+	ret->version = 0; /* of no value: somebody else's ETag, or a weak one, matches nothing */
+	return condition_is_etag(etag) ? KV_OK : REFUSE(read, 400, "'if_match' is neither an ETag, with its quotes, nor *");
 }
 
 static kv_status read_condition(struct batchread *read, const json_t *object, struct operation *op)

@@ -24,6 +24,13 @@ static struct slice skip_blanks(struct slice s)
 	return s;
 }
 
+bool condition_is_etag(struct slice text)
+{
+	if (slice_starts_with(text, slice_of_string("W/")))
+		text = skip(text, 2);
+	return text.len >= 2 && text.data[0] == '"' && memchr(text.data + 1, '"', text.len - 1) == text.data + text.len - 1;
+}
+
 bool condition_parse_etag(struct slice text, uint64_t *ret_version)
 {
 	uint64_t version = 0;

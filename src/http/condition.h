@@ -15,6 +15,9 @@ void condition_etag(uint64_t version, char *ret);
 /* Whether a list of ETags, or "*", has that of `version`. A weak one (W/"...") counts when `weak`. */
 bool condition_matches(struct slice list, uint64_t version, bool weak);
 
+/* A single ETag, strong or weak, whoever's it is. */
+bool condition_is_etag(struct slice text);
+
 /* A single ETag that we may have given out. */
 bool condition_parse_etag(struct slice text, uint64_t *ret_version);
 

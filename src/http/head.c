@@ -201,6 +201,24 @@ bool head_check(struct head *head, bool http_1_0, struct problem *problem)
 	return true;
 }
 
+/* ";q=0" among the parameters of an item: it is the one thing that is not wanted (RFC 9110, section 12.4.2). */
+static bool is_refused(struct slice params)
+{
+	while (params.len > 0) {
+		const uint8_t *end = memchr(params.data + 1, ';', params.len - 1);
+		size_t len = end ? (size_t)(end - params.data) : params.len, at = 2;
+		struct slice param = trim(slice_of(params.data + 1, len - 1));
+
+		if (param.len > at && equal_nocase(slice_of(param.data, at), NAME("q="))) {
+			while (at < param.len && (param.data[at] == '0' || (at == 3 && param.data[at] == '.')))
+				at++;
+			return at == param.len;
+		}
+		params = slice_of(params.data + len, params.len - len);
+	}
+	return false;
+}
+
 bool head_list_has(struct slice list, const char *word)
 {
 	size_t len = strlen(word);
@@ -212,7 +230,7 @@ bool head_list_has(struct slice list, const char *word)
 		size_t word_len = params ? (size_t)(params - list.data) : item_len;
 
 		if (equal_nocase(trim(slice_of(list.data, word_len)), word, len))
-			return true;
+			return !is_refused(slice_of(list.data + word_len, (comma ? (size_t)(comma - list.data) : list.len) - word_len));
 		item_len += comma != NULL;
 		list = slice_of(list.data + item_len, list.len - item_len);
 	}

@@ -77,6 +77,8 @@ static bool judge_target(struct request *request)
 		return problem_set_close(&request->problem, 400, "the request target does not begin with '/'");
 	if (!urlkey_target_is_clean(target))
 		return problem_set_close(&request->problem, 400, "raw control byte or space in the request target");
+	if (!urlkey_escapes_are_whole(target))
+		return problem_set_close(&request->problem, 400, "'%%' without two hexadecimal digits in the request target");
 	question = memchr(target.data, '?', target.len);
 	path_len = question ? (size_t)(question - target.data) : target.len;
 	request->has_query = question != NULL;
@@ -115,6 +117,16 @@ static bool judge_body(struct request *request)
 		route_body_option(request->route->body), (unsigned long long)request->body_max);
 }
 
+static bool judge_conditions(struct request *request)
+{
+	const struct head *head = &request->head;
+
+	if ((request->method & (HTTP_POST | HTTP_PUT | HTTP_DELETE)) == 0 || request->route->conditional ||
+		(!head_has(head, HEAD_IF_MATCH) && !head_has(head, HEAD_IF_NONE_MATCH)))
+		return true;
+	return problem_set(&request->problem, 400, "this request takes no condition (If-Match, If-None-Match)");
+}
+
 static bool judge_time(struct request *request)
 {
 	if (!atomic_load_explicit(&request->service->draining, memory_order_relaxed) ||
@@ -132,5 +144,5 @@ bool judge_request(struct request *request, const char *method, const char *vers
 		guard_request(&request->service->rules, request->connection.peer, &request->host, &request->head,
 			&request->problem) &&
 		judge_target(request) && authorize_request(request) && judge_time(request) && judge_load(request) &&
-		judge_body(request);
+		judge_conditions(request) && judge_body(request);
 }

@@ -47,6 +47,8 @@ struct route {
 	/* Of ROUTE_BODY_STREAM: takes what it can of the *size bytes, and lowers *size to what is left. It leaves some, or starts taking none, only when
 	 * it has called request_commit() or request_job(); then it is not called before that has ended. False has answered. */
 	bool (*take)(struct request *request, const char *data, size_t *size);
+	/* Looks at If-Match and If-None-Match. A write that does not is refused when it has them: it would be done against its sender's word. */
+	bool conditional;
 };
 
 /* The rows of the table in turn; NULL: after the last one. */

@@ -169,3 +169,15 @@ bool urlkey_target_is_clean(struct slice target)
 			return false;
 	return true;
 }
+
+bool urlkey_escapes_are_whole(struct slice target)
+{
+	const uint8_t *at = target.data, *end = target.data + target.len;
+
+	while (at < end && (at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+		if (escaped_byte(at, (size_t)(end - at), 0) < 0)
+			return false;
+		at += 3;
+	}
+	return true;
+}

@@ -28,4 +28,7 @@ bool urlkey_query(uint8_t *query, size_t len, struct urlkey_param *params, size_
 /* Whether the raw target has a byte that no request line may have: controls, DEL, space. */
 bool urlkey_target_is_clean(struct slice target);
 
+/* Whether two hexadecimal digits follow each '%'. */
+bool urlkey_escapes_are_whole(struct slice target);
+
 #endif

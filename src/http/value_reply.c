@@ -208,7 +208,7 @@ void value_reply_json(struct request *request, struct slice key, struct store_va
 		status = buf_append(&body, "}\n", 2);
 	store_value_release(value);
 	if (status == KV_OK)
-		reply_buf(request, 200, "application/json", &body);
+		reply_buf_etag(request, 200, "application/json", &body, etag);
 	else
 		reply_store_error(request, status, NULL);
 	buf_free(&body);

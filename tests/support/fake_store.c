@@ -24,6 +24,7 @@ struct operation {
 	struct buf value;
 	uint64_t expires_unix_ms;
 	bool is_delete;
+	bool is_check;
 	struct store_condition condition;
 	struct store_outcome outcome;
 };
@@ -186,7 +187,8 @@ static kv_status commit_locked(struct store *store, struct store_batch *batch)
 	if (!make_room(store, batch->count))
 		return KV_NO_MEMORY;
 	for (size_t i = 0; i < batch->count; i++)
-		apply(store, &batch->operations[i]);
+		if (!batch->operations[i].is_check)
+			apply(store, &batch->operations[i]);
 	return KV_OK;
 }
 
@@ -366,6 +368,15 @@ kv_status store_batch_delete(struct store_batch *batch, struct slice key,
 	const struct store_condition *condition)
 {
 	return add_operation(batch, key, slice_of(NULL, 0), true, 0, condition);
+}
+
+kv_status store_batch_check(struct store_batch *batch, struct slice key, const struct store_condition *condition)
+{
+	kv_status status = add_operation(batch, key, slice_of(NULL, 0), false, 0, condition);
+
+	if (status == KV_OK)
+		batch->operations[batch->count - 1].is_check = true;
+	return status;
 }
 
 size_t store_batch_count(const struct store_batch *batch)

@@ -10,15 +10,6 @@ kv_status store_batch_delete_range(struct store_batch *batch, struct slice start
 	return KV_UNSUPPORTED;
 }
 
-kv_status store_batch_check(struct store_batch *batch, struct slice key,
-	const struct store_condition *condition)
-{
-	(void)batch;
-	(void)key;
-	(void)condition;
-	return KV_UNSUPPORTED;
-}
-
 kv_status store_batch_increment(struct store_batch *batch, struct slice key, int64_t by)
 {
 	(void)batch;

@@ -53,6 +53,8 @@ static const struct hostile table[] = {
 	{ "a cut escape", TEXT("POST /set?value=v&key=%4 HTTP/1.1\r\n" HOST "\r\n"), .status = 400 },
 	{ "a cut escape in a path",
 		TEXT("PUT /v1/kv/a% HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nv"), .status = 400 },
+	{ "a cut escape where no key is",
+		TEXT("POST /v1/admin/flush%4 HTTP/1.1\r\n" HOST "\r\n"), .status = 400 },
 	{ "an absolute target", TEXT("POST http://localhost/set?key=k&value=v HTTP/1.1\r\n" HOST "\r\n"), .status = 400 },
 	{ "a target without slash", TEXT("POST set?key=k&value=v HTTP/1.1\r\n" HOST "\r\n"), .status = 400 },
 	{ "two Authorizations",

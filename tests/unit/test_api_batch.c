@@ -102,6 +102,26 @@ START_TEST(a_condition_that_fails_is_named_and_nothing_is_written)
 }
 END_TEST
 
+/* Weak ones never match here, as in the header. */
+START_TEST(an_etag_of_somebody_else_matches_nothing)
+{
+	static const char *const etags[] = { "\\\"xyz\\\"", "W/\\\"1\\\"", "\\\"0\\\"", "\\\"\\\"" };
+
+	put("k", "1");
+	for (size_t i = 0; i < sizeof etags / sizeof etags[0]; i++) {
+		char body[200];
+
+		for (const char *key = "k"; key; key = *key == 'k' ? "none" : NULL) {
+			snprintf(body, sizeof body, "[{\"op\":\"put\",\"key\":\"%s\",\"value\":\"2\",\"if_match\":\"%s\"}]", key,
+				etags[i]);
+			ck_assert_msg(post("/v1/batch", body) == 412, "%s: %s", body, text());
+		}
+	}
+	ck_assert_uint_eq(call("GET", "/v1/kv/k", NULL, NULL), 200);
+	ck_assert_str_eq(text(), "1");
+}
+END_TEST
+
 START_TEST(lines_need_their_content_type)
 {
 	static const char lines[] = "{\"op\":\"put\",\"key\":\"a\",\"value\":\"1\"}\n{\"op\":\"put\",\"key\":\"b\",\"value\":\"2\"}\n";
@@ -268,6 +288,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, fake_server_setup, fake_server_teardown);
 	tcase_add_test(tcase, a_batch_answers_each_operation);
 	tcase_add_test(tcase, a_condition_that_fails_is_named_and_nothing_is_written);
+	tcase_add_test(tcase, an_etag_of_somebody_else_matches_nothing);
 	tcase_add_test(tcase, lines_need_their_content_type);
 	tcase_add_test(tcase, malformed_batches_tell_where_and_change_nothing);
 	tcase_add_test(tcase, a_large_batch_goes_through_a_job);

@@ -126,7 +126,37 @@ START_TEST(conditions_that_make_no_sense_are_refused)
 {
 	ck_assert_uint_eq(status_of("PUT", "If-None-Match: \"1\"\r\n", "v"), 400);
 	ck_assert_uint_eq(status_of("PUT", "If-None-Match: *\r\nIf-Match: *\r\n", "v"), 400);
-	ck_assert_uint_eq(status_of("DELETE", "If-None-Match: *\r\n", NULL), 400);
+	ck_assert_uint_eq(status_of("DELETE", "If-None-Match: \"1\"\r\n", NULL), 400);
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+}
+END_TEST
+
+START_TEST(a_delete_of_what_must_not_be_there_deletes_nothing)
+{
+	ck_assert_uint_eq(status_of("DELETE", "If-None-Match: *\r\n", NULL), 404);
+	ck_assert_uint_eq(status_of("PUT", NULL, "v"), 201);
+	ck_assert_uint_eq(status_of("DELETE", "If-None-Match: *\r\n", NULL), 412);
+	ck_assert_str_eq(fake_server_text(call("GET", NULL, NULL)), "v");
+	ck_assert_uint_eq(fake_store_changes(fake.store), 1);
+}
+END_TEST
+
+/* A write that would be done against its sender's word. */
+START_TEST(a_condition_where_none_is_looked_at_is_refused)
+{
+	static const struct {
+		const char *method, *target;
+	} writes[] = {
+		{ "POST", "/set?key=k&value=v" }, { "DELETE", "/del?key=k" }, { "POST", "/v1/batch" },
+		{ "POST", "/v1/incr/k" }, { "POST", "/v1/touch/k?ttl=1h" }, { "DELETE", "/v1/kv?prefix=k" },
+		{ "POST", "/v1/import" },
+	};
+
+	for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
+		ck_assert_uint_eq(fake_server_call(writes[i].method, writes[i].target, "If-Match: \"1\"\r\n", NULL)->status, 400);
+		ck_assert_str_eq(fake_server_text(fake_server_call(writes[i].method, writes[i].target,
+			"If-None-Match: *\r\n", NULL)), "this request takes no condition (If-Match, If-None-Match)\n");
+	}
 	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
 }
 END_TEST
@@ -187,6 +217,7 @@ START_TEST(json_is_given_to_those_who_ask)
 	snprintf(want, sizeof want, "{\"key\":\"key\",\"value\":\"a\\\"b\",\"etag\":\"\\\"1\\\"\"}\n");
 	reply = call("GET", "Accept: application/json\r\n", NULL);
 	ck_assert_str_eq(rawhttp_header(reply, "Content-Type"), "application/json");
+	ck_assert_str_eq(rawhttp_header(reply, "ETag"), "\"1\"");
 	ck_assert_str_eq(fake_server_text(reply), want);
 }
 END_TEST
@@ -220,6 +251,8 @@ int main(void)
 	tcase_add_test(tc, conditional_writes_happen_only_when_they_may);
 	tcase_add_test(tc, a_list_of_etags_holds_when_one_does);
 	tcase_add_test(tc, conditions_that_make_no_sense_are_refused);
+	tcase_add_test(tc, a_delete_of_what_must_not_be_there_deletes_nothing);
+	tcase_add_test(tc, a_condition_where_none_is_looked_at_is_refused);
 	tcase_add_test(tc, ranges_give_a_part);
 	tcase_add_test(tc, if_range_wants_the_version_it_knows);
 	tcase_add_test(tc, large_values_and_their_parts_are_exact);

@@ -36,6 +36,18 @@ START_TEST(foreign_etags_are_none_of_ours)
 }
 END_TEST
 
+START_TEST(an_etag_is_one_whoever_gave_it)
+{
+	static const char *const good[] = { "\"1a2\"", "W/\"1a2\"", "\"\"", "\"x, y\"" };
+	static const char *const bad[] = { "", "\"", "1a2", "\"1a2", "1a2\"", "w/\"1a2\"", "W/", "W/\"", "\"1\", \"2\"", "\"1\" ", "*" };
+
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		ck_assert_msg(condition_is_etag(slice_of_string(good[i])), "%s", good[i]);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		ck_assert_msg(!condition_is_etag(slice_of_string(bad[i])), "%s", bad[i]);
+}
+END_TEST
+
 START_TEST(lists_are_searched)
 {
 	ck_assert(matches("\"1a2\"", false));
@@ -108,6 +120,7 @@ int main(void)
 
 	tcase_add_test(tc, etags_are_quoted_and_come_back);
 	tcase_add_test(tc, foreign_etags_are_none_of_ours);
+	tcase_add_test(tc, an_etag_is_one_whoever_gave_it);
 	tcase_add_test(tc, lists_are_searched);
 	tcase_add_test(tc, ranges_are_cut_to_the_value);
 	tcase_add_test(tc, ranges_outside_are_unsatisfiable);

@@ -148,6 +148,24 @@ START_TEST(json_is_for_those_who_accept_it)
 }
 END_TEST
 
+START_TEST(what_has_no_weight_is_not_accepted)
+{
+	static const char *const refused[] = { "application/json;q=0", "text/html, application/json ; Q=0.0",
+		"application/json;charset=utf-8;q=0.000, */*" };
+	static const char *const accepted[] = { "application/json;q=0.001", "application/json;q=1", "application/json;qq=0",
+		"application/json;q=", "text/html;q=0, application/json", "application/json, text/html;q=0" };
+
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		judged("Accept", refused[i], NULL, NULL);
+		ck_assert_msg(!head_accepts_json(&head), "%s", refused[i]);
+	}
+	for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
+		judged("Accept", accepted[i], NULL, NULL);
+		ck_assert_msg(head_accepts_json(&head), "%s", accepted[i]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("head");
@@ -163,6 +181,7 @@ int main(void)
 	tcase_add_test(tc, only_100_continue_may_be_expected);
 	tcase_add_test(tc, browser_marks_are_seen);
 	tcase_add_test(tc, json_is_for_those_who_accept_it);
+	tcase_add_test(tc, what_has_no_weight_is_not_accepted);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

@@ -192,7 +192,7 @@ const struct route *route_at(size_t i)
 		{ .path = "/document", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_DOCUMENT,
 			.handle = handle_document },
 		{ .path = "/take", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_STREAM,
-			.handle = handle_take, .begin = begin_take, .take = take },
+			.handle = handle_take, .begin = begin_take, .take = take, .conditional = true },
 		{ .path = "/import", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_STREAM,
 			.handle = api_import, .begin = api_import_begin, .take = api_import_take },
 	};

@@ -143,6 +143,18 @@ START_TEST(controls_and_spaces_make_a_target_unclean)
 }
 END_TEST
 
+START_TEST(an_escape_that_is_not_whole_is_seen_anywhere)
+{
+	static const char *const whole[] = { "", "/", "/%00", "/%fF%41x?%20=%25", "/a%2f" };
+	static const char *const broken[] = { "/%", "/%4", "/%4g", "/%g4", "/%00%", "/a?b=%zz", "/%%41", "/%41%4" };
+
+	for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+		ck_assert_msg(urlkey_escapes_are_whole(slice_of_string(whole[i])), "%s", whole[i]);
+	for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
+		ck_assert_msg(!urlkey_escapes_are_whole(slice_of_string(broken[i])), "%s", broken[i]);
+}
+END_TEST
+
 /* Wherever it is: whole words are looked at in another way than what is left of them. */
 START_TEST(every_byte_is_seen_at_every_place)
 {
@@ -212,6 +224,7 @@ int main(void)
 	tcase_add_test(tc, unknown_and_repeated_parameters_are_named);
 	tcase_add_test(tc, a_wrong_escape_in_a_query_closes_the_connection);
 	tcase_add_test(tc, controls_and_spaces_make_a_target_unclean);
+	tcase_add_test(tc, an_escape_that_is_not_whole_is_seen_anywhere);
 	tcase_add_test(tc, every_byte_is_seen_at_every_place);
 	tcase_add_test(tc, random_bytes_survive_encoding_and_decoding);
 	suite_add_tcase(suite, tc);
