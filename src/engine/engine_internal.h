@@ -240,12 +240,16 @@ kv_status rotate_now(struct engine *engine);
 /* Is level 0 so long that writes wait? Any thread. */
 bool rotate_is_stalled(struct engine *engine);
 
-/* ---- spare.c: the flush thread only ---- */
+/* ---- spare.c: the flush thread only, and a start before there is one ---- */
 void spare_init(struct engine *engine);
 /* How large memtables and segments may be now. */
 void spare_look_at_disk(struct engine *engine);
+/* How large the segment is that a start begins, on a disk that has to take what was replayed as well. */
+uint64_t spare_first_bytes(struct engine *engine, uint64_t replayed_bytes);
 /* The disk is full: gives back the reserve, and what the log does not need. */
 void spare_give_back(struct engine *engine);
+/* While there is space, some of it is put by; where there is none, the disk is full. */
+void spare_keep_reserve(struct engine *engine);
 /* Makes a WAL segment ahead when there is none. */
 kv_status spare_make(struct engine *engine);
 /* Fits the log to what is written: the segment made ahead grows in a burst of writes; when it is quiet the log gives back what it can.

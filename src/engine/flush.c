@@ -158,18 +158,6 @@ static void look_for_space(struct engine *engine)
 	spare_look_at_disk(engine);
 }
 
-/* While there is space, some of it is put by. */
-static void keep_reserve(struct engine *engine)
-{
-	struct kv_error err = { 0 };
-
-	if (engine->has_reserve || health_get(&engine->health) != HEALTH_HEALTHY)
-		return;
-	engine->has_reserve = reserve_make(&engine->dir, reserve_bytes(engine->wal_segment_bytes), &err) == KV_OK;
-	if (!engine->has_reserve && err.status == KV_NO_SPACE)
-		health_report(&engine->health, "no space for the reserve", &err);
-}
-
 /* What was deleted while the disk is full gives its space back only when it has got into the tables: all together, once no more come. Level 0 may
  * grow by that, but not for ever. Behind memory that cannot be flushed it would only take a segment of the log for itself. */
 static void hurry_deletes(struct engine *engine)
@@ -260,7 +248,7 @@ static uint64_t work(struct engine *engine, bool *ret_failed)
 		look_for_space(engine);
 	if (health_get(&engine->health) == HEALTH_DISK_FULL)
 		hurry_deletes(engine);
-	keep_reserve(engine);
+	spare_keep_reserve(engine);
 	look_at_debt(engine);
 	reclaim(engine);
 	next = flush_by_age(engine);

@@ -26,10 +26,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
-	FIRST_SEGMENT_BYTES = 1 << 20, /* small, so that a start is quick; the next is made ahead */
-};
-
 struct recovery {
 	struct engine *engine;
 	struct manifest manifest;
@@ -251,18 +247,14 @@ static kv_status begin_segment(struct recovery *recovery, struct kv_error *err)
 	struct engine *engine = recovery->engine;
 	struct history *history = &engine->catalog.history;
 	struct wal_header header = next_header(recovery);
-	uint64_t bytes = engine->wal_segment_bytes;
 	kv_status status = history_prepare(history);
 
 	if (status != KV_OK)
 		return kv_error_set(err, status, "out of memory for the log's history");
-	if (bytes > FIRST_SEGMENT_BYTES)
-		bytes = FIRST_SEGMENT_BYTES;
 	do {
 		header.number = recovery->segment = catalog_new_file_number(&engine->catalog);
-		if (health_get(&engine->health) == HEALTH_DISK_FULL)
-			bytes = RESERVE_SEGMENT_LEAST;
-		status = wal_make_segment(&engine->dir, header.number, bytes, err);
+		status = wal_make_segment(&engine->dir, header.number,
+			spare_first_bytes(engine, replay_memory_bytes(&recovery->replay)), err);
 	} while (finds_space(recovery, status));
 	if (status != KV_OK)
 		return status;
@@ -591,8 +583,10 @@ kv_status recover_run(struct engine *engine, struct kv_error *err)
 		else if (status != KV_OK && err)
 			*err = why;
 	}
-	if (status == KV_OK)
+	if (status == KV_OK) {
 		report(recovery);
+		spare_keep_reserve(engine); /* no write is taken before it is known whether there is space */
+	}
 	if (!engine->recovery)
 		recover_free(recovery);
 	return status;

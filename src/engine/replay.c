@@ -206,6 +206,15 @@ kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t coun
 	return status;
 }
 
+uint64_t replay_memory_bytes(const struct replay *replay)
+{
+	uint64_t ret = 0;
+
+	for (size_t i = 0; i < replay->count; i++)
+		ret += memtable_bytes(replay->memtables[i]);
+	return ret;
+}
+
 void replay_free(struct replay *replay)
 {
 	for (size_t i = 0; i < replay->count; i++)

@@ -31,6 +31,8 @@ struct replay {
  * MANIFEST's) are skipped. */
 kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t count,
 	struct kv_error *err);
+/* Of the memtables that are still there. */
+uint64_t replay_memory_bytes(const struct replay *replay);
 void replay_free(struct replay *replay);
 
 #endif

@@ -8,7 +8,10 @@
 #include "engine/engine_internal.h"
 #include "engine/reserve.h"
 
-enum { SPARE_BYTES_MIN = 1 << 20 };
+enum {
+	SPARE_BYTES_MIN = 1 << 20,
+	FIRST_BYTES = 1 << 20, /* small, so that a start is quick; the next is made ahead */
+};
 
 void spare_init(struct engine *engine)
 {
@@ -33,6 +36,15 @@ void spare_look_at_disk(struct engine *engine)
 			RESERVE_MEMTABLE_LEAST));
 }
 
+uint64_t spare_first_bytes(struct engine *engine, uint64_t replayed_bytes)
+{
+	uint64_t bytes = engine->wal_segment_bytes < FIRST_BYTES ? engine->wal_segment_bytes : FIRST_BYTES;
+	uint64_t space = free_bytes(engine);
+
+	spare_look_at_disk(engine);
+	return reserve_limit(bytes, space > replayed_bytes ? space - replayed_bytes : 0, RESERVE_SEGMENT_LEAST);
+}
+
 static void resize(struct engine *engine, uint64_t bytes)
 {
 	struct kv_error err = { 0 };
@@ -52,6 +64,17 @@ void spare_give_back(struct engine *engine)
 	catalog_drop_retired(&engine->catalog);
 	if (catalog_spare_bytes(&engine->catalog) > bytes)
 		resize(engine, bytes);
+}
+
+void spare_keep_reserve(struct engine *engine)
+{
+	struct kv_error err = { 0 };
+
+	if (engine->has_reserve || health_get(&engine->health) != HEALTH_HEALTHY)
+		return;
+	engine->has_reserve = reserve_make(&engine->dir, reserve_bytes(engine->wal_segment_bytes), &err) == KV_OK;
+	if (!engine->has_reserve && err.status == KV_NO_SPACE)
+		health_report(&engine->health, "no space for the reserve", &err);
 }
 
 /* Where little is written between two flushes, what is kept for the change feed is cut to what was used, so that there is nothing
