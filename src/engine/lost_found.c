@@ -62,10 +62,10 @@ static kv_status open_to_write(const struct dir *dir, const char *name, struct d
 
 	if (status != KV_OK)
 		return status;
-	status = file_open(ret, "probe", FILE_OPEN_OR_CREATE, &probe, err);
+	status = file_open(ret, "kvstored.probe", FILE_OPEN_OR_CREATE, &probe, err);
 	file_close(&probe);
 	if (status == KV_OK)
-		status = dir_unlink(ret, "probe", err);
+		status = dir_unlink(ret, "kvstored.probe", err);
 	if (status != KV_OK)
 		dir_close(ret);
 	return status;

@@ -9,6 +9,7 @@
  *	5. a new segment is begun, whose header says where the last one ends; it is never appended to again
  *	6. a new MANIFEST names it; from here on the store is open
  *	7. orphans (files of ours that the MANIFEST does not name) are removed
+ *	8. the reserve is made: no write is taken before it is known whether there is space
  *
  * Until 5 nothing on disk is changed (but for a copy of the torn tail, and FORMAT and an empty MANIFEST of a new store), so a crash in
  * here repeats it. On a full disk, when the reserve does not help, the store opens after 4: it can be read, and the flush thread goes on with
@@ -585,7 +586,7 @@ kv_status recover_run(struct engine *engine, struct kv_error *err)
 	}
 	if (status == KV_OK) {
 		report(recovery);
-		spare_keep_reserve(engine); /* no write is taken before it is known whether there is space */
+		spare_keep_reserve(engine);
 	}
 	if (!engine->recovery)
 		recover_free(recovery);

@@ -30,19 +30,45 @@ static uint64_t free_bytes(struct engine *engine)
 	return dir_space(&engine->dir, &ret, NULL) == KV_OK ? ret : UINT64_MAX; /* then the first write that fails will tell */
 }
 
+/* What of it is left when so much memory has got into tables. */
+static uint64_t free_beside(struct engine *engine, uint64_t memory)
+{
+	uint64_t space = free_bytes(engine);
+
+	if (space == UINT64_MAX)
+		return space;
+	return space > memory ? space - memory : 0;
+}
+
+static uint64_t memory_bytes(struct engine *engine, bool with_active)
+{
+	struct view *view = views_acquire(&engine->views);
+	uint64_t ret = with_active ? memtable_bytes(view->active) : 0;
+
+	for (size_t i = 0; i < view->frozen_count; i++)
+		ret += memtable_bytes(view->frozen[i]);
+	view_unref(view);
+	return ret;
+}
+
+static uint64_t segment_limit(struct engine *engine, uint64_t bytes)
+{
+	return reserve_limit(bytes, free_beside(engine, memory_bytes(engine, true)), RESERVE_SEGMENT_LEAST);
+}
+
 void spare_look_at_disk(struct engine *engine)
 {
-	atomic_store(&engine->memtable_limit, reserve_limit(engine->options.memtable_bytes, free_bytes(engine),
-			RESERVE_MEMTABLE_LEAST));
+	atomic_store(&engine->memtable_limit, reserve_limit(engine->options.memtable_bytes,
+			free_beside(engine, memory_bytes(engine, false)), RESERVE_MEMTABLE_LEAST));
 }
 
 uint64_t spare_first_bytes(struct engine *engine, uint64_t replayed_bytes)
 {
 	uint64_t bytes = engine->wal_segment_bytes < FIRST_BYTES ? engine->wal_segment_bytes : FIRST_BYTES;
-	uint64_t space = free_bytes(engine);
+	uint64_t space = free_beside(engine, replayed_bytes);
 
-	spare_look_at_disk(engine);
-	return reserve_limit(bytes, space > replayed_bytes ? space - replayed_bytes : 0, RESERVE_SEGMENT_LEAST);
+	atomic_store(&engine->memtable_limit, reserve_limit(engine->options.memtable_bytes, space, RESERVE_MEMTABLE_LEAST));
+	return reserve_limit(bytes, space, RESERVE_SEGMENT_LEAST);
 }
 
 static void resize(struct engine *engine, uint64_t bytes)
@@ -101,7 +127,7 @@ kv_status spare_make(struct engine *engine)
 	atomic_store(&engine->wal_was_short, false);
 	if (bytes > engine->log_size.target)
 		bytes = engine->log_size.target;
-	bytes = reserve_limit(bytes, free_bytes(engine), RESERVE_SEGMENT_LEAST);
+	bytes = segment_limit(engine, bytes);
 	status = catalog_make_spare(&engine->catalog, bytes, &err);
 	if (status != KV_OK)
 		health_report(&engine->health, "cannot make a WAL segment", &err);
@@ -138,7 +164,7 @@ uint64_t spare_fit(struct engine *engine)
 	struct log_scene scene = {
 		.written = atomic_load_explicit(&engine->counters.wal_bytes_written, memory_order_relaxed),
 		.quiet_us = background_quiet_us(engine),
-		.enough = reserve_limit(enough_bytes(engine), free_bytes(engine), RESERVE_SEGMENT_LEAST),
+		.enough = segment_limit(engine, enough_bytes(engine)),
 		.spare_bytes = catalog_spare_bytes(&engine->catalog),
 		.has_retired = catalog_has_retired(&engine->catalog),
 	};

@@ -46,7 +46,7 @@ void worker_wait_ends(struct worker *worker);
 void worker_begins_request(struct worker *worker, uint64_t now_us);
 
 /* Commits the batch together with those of the requests that are at hand with this one: at the end of this turn of the loop, or when they are many, or
- * when a request begins a millisecond later, since one that reads from the disk may hold up the turn. As store_submit() otherwise. */
+ * when another request begins a millisecond later. (One that reads from the disk may hold up the turn.) As store_submit() otherwise. */
 void worker_submit(struct worker *worker, struct store_batch *batch, store_done done, void *arg);
 
 /* A request has got further: the loop looks again before it sleeps. */

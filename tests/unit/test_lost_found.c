@@ -105,7 +105,7 @@ START_TEST(where_one_may_not_write_the_other_name_is_taken)
 	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
 		struct dir lost;
 
-		fault_fs_add(disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = "probe", .nth = 1,
+		fault_fs_add(disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = "kvstored.probe", .nth = 1,
 			.errnum = refusals[i] });
 		ck_assert_int_eq(lost_found_open(&disk.dir, &lost, NULL), KV_OK);
 		ck_assert_str_eq(lost_found_name(&lost), "lost+found.kvstored");
@@ -120,7 +120,7 @@ START_TEST(nothing_of_the_look_is_left)
 
 	ck_assert_int_eq(lost_found_open(&disk.dir, &lost, NULL), KV_OK);
 	ck_assert_str_eq(lost_found_name(&lost), "lost+found");
-	ck_assert_int_eq(file_open(&lost, "probe", FILE_READ, &(struct file){ .fd = -1 }, NULL), KV_NOT_FOUND);
+	ck_assert_int_eq(file_open(&lost, "kvstored.probe", FILE_READ, &(struct file){ .fd = -1 }, NULL), KV_NOT_FOUND);
 	dir_close(&lost);
 }
 END_TEST
