@@ -1,15 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # publish.sh: puts the last results of bench_engine.sh and bench_http.sh into doc/benchmarks.md, doc/*.svg and README of the source
-# tree (make bench-publish). Between the lines "<!-- begin NAME -->" and "<!-- end NAME -->" of the former stands what this
+# tree (make bench-publish); what there are no results of stays as it is. Those of `make bench-other` are by themselves. Between the lines "<!-- begin NAME -->" and "<!-- end NAME -->" of the former stands what this
 # script prints for NAME, and nothing that is written by hand; in README, what follows its picture up to the next section.
 set -u
 . "${top_srcdir:?}/tests/bench/bench_lib.sh"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-for name in engine http; do
-	[ -s "$results/$name.csv" ] && [ -s "$results/$name.facts" ] || die "no results of make bench-$name in $results"
-done
+others=${OTHERS:-$top_builddir/bench-other}
+
+# has_results DIRECTORY NAME...
+has_results() {
+	local name
+	for name in "${@:2}"; do
+		[ -s "$1/$name.csv" ] && [ -s "$1/$name.facts" ] || return 1
+	done
+}
+
+goals='' other=''
+! has_results "$results" engine http || goals=1
+! has_results "$others" engine || other=1
+[ -n "$goals$other" ] || die "no results: neither of make bench in $results nor of make bench-other in $others"
 
 fact_of() {
 	awk -F '\t' -v name="$2" '$1 == name { print $2; exit }' "$results/$1.facts"
@@ -69,7 +80,17 @@ block() {
 		plot bench-http-connections.svg 'requests a second and p99 by the number of connections'
 		;;
 	http-tables) sed -n '/^GET, median/,/^Goals:/p' "$results/http.txt" | sed '/^Goals:/d' ;;
+	other-facts) results=$others facts_table engine ;;
+	other-tables) RESULTS=$others bash "$here/figures/engine_tables.sh" | sed 1d ;;
 	*) die "no such block: $1" ;;
+	esac
+}
+
+# is_measured NAME: are there results for that block?
+is_measured() {
+	case $1 in
+	other-*) [ -n "$other" ] ;;
+	*) [ -n "$goals" ] ;;
 	esac
 }
 
@@ -100,6 +121,11 @@ fill() {
 		case $line in
 		'<!-- begin '*' -->')
 			name=${line#<!-- begin } name=${name% -->}
+			if ! is_measured "$name"; then
+				printf '%s\n' "$line"
+				name=''
+				continue
+			fi
 			printf '%s\n\n' "$line"
 			block "$name" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
 			echo
@@ -116,6 +142,10 @@ fill() {
 }
 
 fill "$top_srcdir/doc/benchmarks.md"
+if [ -z "$goals" ]; then
+	echo "published: doc/benchmarks.md, the other work"
+	exit
+fi
 readme >"$work/readme"
 awk -v block="$work/readme" '/^!\[requests a second/ { skip = 1; while ((getline line <block) > 0) print line; print "" }
 	/^## / { skip = 0 }
