@@ -119,8 +119,8 @@ struct engine_write {
 	struct view *held; /* keeps the blob file that a touch found */
 };
 
-/* A list linked by `next`, queued in its order, but for those with uploads, which join when these are durable; and, if it may be, committed as one group. Never blocks; done is called exactly once for each,
- * perhaps before this returns. */
+/* A list linked by `next`, queued in its order, but for those with uploads, which join when these are durable; and, if it may be, committed as one
+ * group. Never blocks; done is called exactly once for each, perhaps before this returns. */
 void engine_submit(struct engine *engine, struct engine_write *list);
 
 /* Waits; `write->done` is not used. When nobody is committing, the caller leads the group. */

@@ -244,7 +244,8 @@ bool rotate_is_stalled(struct engine *engine);
 void spare_init(struct engine *engine);
 /* How large memtables and segments may be now. */
 void spare_look_at_disk(struct engine *engine);
-/* How large the segment is that a start begins, on a disk that has to take what was replayed as well. */
+/* How large the segment is that a start begins, on a disk that has to take what was replayed as well. Limits memtables, too, as spare_look_at_disk(),
+ * which needs a view. */
 uint64_t spare_first_bytes(struct engine *engine, uint64_t replayed_bytes);
 /* The disk is full: gives back the reserve, and what the log does not need. */
 void spare_give_back(struct engine *engine);
