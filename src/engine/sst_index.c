@@ -163,6 +163,8 @@ static bool enter(struct sst_index *index, size_t i, struct slice key, uint64_t 
 		return false;
 	if (bytes < STORED_BYTES_MIN || bytes > UINT32_MAX || bytes > data_bytes - index->offsets[i])
 		return false;
+	if (key.len == 0)
+		return false; /* a separator is not below the last key of its block */
 	tail = slice_of(key.data + index->common.len, key.len - index->common.len);
 	if (i > 0 && entry_compare_position(separator_of(index, i - 1), sequence_of(index, i - 1), tail,
 			     sequence) >= 0)

@@ -45,6 +45,8 @@ kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct s
 		return KV_CORRUPT;
 	if (get_fixed32(from + WAL_HEADER_VERSION) != WAL_VERSION)
 		return KV_UNSUPPORTED;
+	if (get_fixed64(from + WAL_HEADER_FIRST_SEQUENCE) == 0)
+		return KV_CORRUPT; /* nothing would tell that groups are missing */
 	*ret = (struct wal_header){
 		.number = get_fixed64(from + WAL_HEADER_NUMBER),
 		.prev_number = get_fixed64(from + WAL_HEADER_PREV_NUMBER),

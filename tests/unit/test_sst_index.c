@@ -209,6 +209,7 @@ END_TEST
 START_TEST(an_index_that_does_not_fit_is_corrupt)
 {
 	static const uint8_t right[] = { 0, 1, 0, 40, 'b', 0, 1, 0, 41, 'd' };
+	static const uint8_t without_separator[] = { 0, 0, 0, 40, 0, 1, 0, 41, 'd' };
 	static const struct {
 		uint8_t at, value;
 	} wrong[] = {
@@ -240,6 +241,8 @@ START_TEST(an_index_that_does_not_fit_is_corrupt)
 	ck_assert_int_eq(sst_index_open(slice_of(right, 10), UINT64_MAX, 81, text("a"), text("d"), &index, &what),
 		KV_CORRUPT);
 	ck_assert_int_eq(sst_index_open(slice_of(right, 10), 2, 81, text("da"), text("de"), &index, &what), KV_CORRUPT);
+	ck_assert_int_eq(sst_index_open(slice_of(without_separator, sizeof without_separator), 2, 81, text("a"), text("d"), &index,
+				 &what), KV_CORRUPT);
 }
 END_TEST
 

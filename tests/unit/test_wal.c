@@ -64,6 +64,18 @@ START_TEST(a_header_of_another_place_is_told_from_damage)
 }
 END_TEST
 
+/* 0 stands for any sequence, so groups could be missing behind such a header without a word. */
+START_TEST(a_header_without_a_first_sequence_is_none)
+{
+	uint8_t bytes[WAL_HEADER_BYTES];
+	struct wal_header header = sample_header, got;
+
+	header.first_sequence = 0;
+	wal_header_encode(bytes, &id, &header);
+	ck_assert_int_eq(wal_header_decode(bytes, &id, 7, &got), KV_CORRUPT);
+}
+END_TEST
+
 START_TEST(every_flipped_byte_of_a_header_is_damage)
 {
 	uint8_t bytes[WAL_HEADER_BYTES];
@@ -429,6 +441,7 @@ int main(void)
 	tcase_add_test(tc, a_segment_header_has_exactly_these_bytes);
 	tcase_add_test(tc, zeros_reach_the_disk_in_small_pieces);
 	tcase_add_test(tc, a_header_of_another_place_is_told_from_damage);
+	tcase_add_test(tc, a_header_without_a_first_sequence_is_none);
 	tcase_add_test(tc, every_flipped_byte_of_a_header_is_damage);
 	tcase_add_test(tc, a_group_header_has_exactly_these_bytes);
 	tcase_add_test(tc, a_group_header_is_good_in_its_place_only);
