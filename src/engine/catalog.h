@@ -70,7 +70,7 @@ kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, stru
 
 /* Makes a segment ahead when there is none: from the retired one, if that has about `bytes`, else of so many zeros. Background
  * thread. */
-kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_error *err);
+kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, enum wal_space space, struct kv_error *err);
 
 /* Gives the segment made ahead another size; nobody can take it meanwhile. KV_NOT_FOUND: there is none, or it is being taken. After
  * KV_NO_SPACE and KV_NO_MEMORY (descriptors, too) all is as it was; after any other failure it is no longer one to be taken. Background thread. */

@@ -67,7 +67,7 @@ static bool is_worth_keeping(uint64_t now, uint64_t bytes)
 	return now / 2 <= bytes && now >= bytes / 2;
 }
 
-kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_error *err)
+kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, enum wal_space space, struct kv_error *err)
 {
 	uint64_t number = catalog_new_file_number(catalog);
 	uint64_t retired = catalog_set_retired(catalog, 0);
@@ -76,7 +76,8 @@ kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_
 
 	if (retired != 0)
 		edit.new_wal_bytes = segment_bytes(catalog, retired);
-	if (retired != 0 && !is_worth_keeping(edit.new_wal_bytes, bytes)) {
+	/* to make one from what was not synced would write all of it */
+	if (retired != 0 && (space == WAL_ALLOCATED || !is_worth_keeping(edit.new_wal_bytes, bytes))) {
 		catalog_remove_wal(catalog, retired);
 		retired = 0;
 		edit.new_wal_bytes = bytes;
@@ -84,7 +85,7 @@ kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, struct kv_
 	if (retired != 0)
 		status = wal_recycle_segment(catalog->dir, retired, number, err);
 	else
-		status = wal_make_segment(catalog->dir, number, bytes, err);
+		status = wal_make_segment(catalog->dir, number, bytes, space, err);
 	if (status == KV_OK)
 		status = catalog_apply(catalog, &edit, err);
 	/* no MANIFEST names it, whichever of the two names it has */

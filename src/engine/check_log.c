@@ -27,6 +27,17 @@ static void torn(void *arg, const char *name, uint64_t offset, uint64_t bytes)
 	check_tell(arg, &finding);
 }
 
+static void unsynced(void *arg, const char *name, uint64_t offset, uint64_t end)
+{
+	char text[200];
+	struct fsck_finding finding = { .kind = FSCK_REMARK, .file = name, .has_offset = true, .offset = offset,
+		.what = text };
+
+	snprintf(text, sizeof text, "it ends here instead of at %" PRIu64
+		": what came behind that had not been asked to be durable, and the next start goes on without", end);
+	check_tell(arg, &finding);
+}
+
 static void lost(void *arg, uint64_t first, uint64_t end)
 {
 	struct check *check = arg;
@@ -55,7 +66,8 @@ static kv_status operation(void *arg, const struct entry *entry, struct kv_error
 
 struct log_scan_events check_log_events(struct check *check)
 {
-	return (struct log_scan_events){ .fault = fault, .torn = torn, .lost = lost, .operation = operation, .arg = check };
+	return (struct log_scan_events){ .fault = fault, .torn = torn, .unsynced = unsynced, .lost = lost, .operation = operation,
+		.arg = check };
 }
 
 uint64_t *check_all_segments(const struct check *check, size_t *ret_count)

@@ -14,6 +14,7 @@ static void print_header(struct dump *dump, const struct wal_header *header, con
 	dump_number(dump, "blocks", header->blocks);
 	dump_number(dump, "previous", header->prev_number);
 	dump_number(dump, "previous-end", header->prev_end);
+	dump_number(dump, "previous-unsynced", header->prev_unsynced);
 	dump_number(dump, "first-sequence", header->first_sequence);
 	dump_end(dump);
 }

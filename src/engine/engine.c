@@ -56,7 +56,7 @@ static kv_status init_parts(struct engine *engine, struct kv_error *err)
 		catalog_init(&engine->catalog, &engine->dir, &engine->id, &engine->views,
 			engine->tables) != KV_OK ||
 		pthread_mutex_init(&engine->snapshot_mu, NULL) != 0 ||
-		commit_init(engine) != KV_OK || blob_sync_init(engine) != KV_OK ||
+		commit_init(engine) != KV_OK || unsynced_init(&engine->unsynced) != KV_OK || blob_sync_init(engine) != KV_OK ||
 		background_init(engine) != KV_OK)
 		return out_of_memory(err);
 	engine->catalog.history.bytes_max = options->change_log_bytes;
@@ -156,6 +156,7 @@ struct engine *engine_close(struct engine *engine)
 	recover_free(engine->recovery);
 	blob_sync_destroy(engine);
 	commit_destroy(engine);
+	unsynced_destroy(&engine->unsynced);
 	views_destroy(&engine->views);
 	if (engine->tables)
 		table_cache_trim(engine->tables, NULL); /* orphans are swept at the next start */

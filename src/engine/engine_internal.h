@@ -15,7 +15,7 @@
 #include "engine/engine.h"
 #include "engine/log_size.h"
 #include "engine/thread_counter.h"
-#include "engine/wal_writer.h"
+#include "engine/unsynced.h"
 
 enum {
 	ENGINE_FROZEN_MAX = 2,           /* frozen memtables that may wait before writes do */
@@ -150,6 +150,7 @@ struct engine {
 	struct engine_read_counters reads[THREAD_COUNTER_LINES];
 	atomic_bool watched;           /* somebody wants to be told of commits */
 	atomic_bool wal_was_short;     /* the log had to leave a segment that was shorter than a memtable needs */
+	atomic_bool log_is_unsynced;   /* nobody has asked for the last segment to be durable: the next is not made for syncs either */
 	atomic_bool leave_segment;     /* the next rotation is for the segment's sake: also when memory is empty */
 	_Atomic uint64_t look_at_log;  /* counters.wal_bytes_written at which the flush thread is to be kicked */
 	_Atomic uint64_t memtable_limit; /* bytes: options.memtable_bytes, or less where the disk has not four times as much */
@@ -162,6 +163,7 @@ struct engine {
 	uint64_t snapshot_count;          /* guarded by snapshot_mu */
 
 	struct commit commit;
+	struct unsynced unsynced;         /* it guards itself */
 	struct blob_sync blob_sync;
 	struct background background;
 	struct scrub scrub;
@@ -237,6 +239,8 @@ void commit_group(struct engine *engine, struct engine_write *list);
 kv_status rotate_make_room(struct engine *engine, uint64_t bytes, bool for_deletes);
 /* Freezes the active memtable if it holds anything, or engine->leave_segment is set. KV_BUSY: no WAL segment made ahead yet. KV_NO_MEMORY: may be tried again. */
 kv_status rotate_now(struct engine *engine);
+/* Makes durable what is before the active segment, for a group that is to be durable. After a failure (KV_UNCERTAIN, KV_IO) no other try succeeds. */
+kv_status rotate_sync_before(struct engine *engine, struct kv_error *err);
 /* Is level 0 so long that writes wait? Any thread. */
 bool rotate_is_stalled(struct engine *engine);
 

@@ -92,6 +92,7 @@ static kv_status flush_memtable(struct engine *engine, struct memtable *memtable
 	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
 		compact_result_remove(&result, &engine->dir);
 	if (status == KV_OK) {
+		unsynced_forget(&engine->unsynced, memtable_last_sequence(memtable));
 		count_up(&engine->counters.flushes, 1);
 		count_up(&engine->counters.flush_bytes_written, result.bytes_written);
 	}

@@ -33,15 +33,18 @@ enum {
 	WAL_END_BYTES = 16,
 
 	WAL_HEADER_MAGIC = 0,        /* u64 */
-	WAL_HEADER_VERSION = 8,      /* u32 */
+	WAL_HEADER_VERSION = 8,      /* u16 */
+	WAL_HEADER_FLAGS = 10,       /* u16: WAL_FLAG_..., no others */
 	WAL_HEADER_BLOCKS = 12,      /* u32: whole 4096-byte blocks of the file when it was begun; it never gets shorter */
 	WAL_HEADER_STORE_ID = 16,    /* 16 bytes */
 	WAL_HEADER_NUMBER = 32,      /* u64: this segment's file number */
 	WAL_HEADER_PREV_NUMBER = 40, /* u64: the segment before it, 0: none */
-	WAL_HEADER_PREV_END = 48,    /* u64: where the groups of that one end; they are durable up to here */
+	WAL_HEADER_PREV_END = 48,    /* u64: where the groups of that one end; they are durable up to here, but for the flag */
 	WAL_HEADER_FIRST_SEQUENCE = 56, /* u64: of the first group to come */
 	WAL_HEADER_CHECKSUM = 64,    /* u64: over the 64 bytes before, seed WAL_MAGIC */
 	WAL_HEADER_BYTES = 72,
+
+	WAL_FLAG_PREV_UNSYNCED = 1, /* nobody had asked for the segment before it to be durable */
 
 	WAL_GROUP_CHECKSUM = 0,       /* u64: over the header from offset 8 and the payload; seeded by store
 				       * id, segment number and the group's offset */

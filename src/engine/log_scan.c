@@ -17,6 +17,7 @@ struct segment {
 	uint64_t number;           /* of its content */
 	enum wal_segment_state state;
 	bool cut;                  /* groups may be missing at its end */
+	uint64_t told_end;         /* where its successor says that it ends; 0: it has none, or the reader knows */
 };
 
 struct walk {
@@ -25,6 +26,7 @@ struct walk {
 	size_t count;
 	uint64_t missing;   /* the newest number of which nothing can be read; 0: none */
 	bool open_end;      /* damage with nothing behind it */
+	bool ended;         /* what follows is no more of the store (replay.c) */
 };
 
 static void fault(struct walk *walk, uint64_t number, uint64_t offset, const char *what)
@@ -139,8 +141,18 @@ static void lost_header(struct walk *walk, uint64_t number)
 		walk->missing = number;
 }
 
+/* Everything before segment `i` was durable when its header was written. */
+static void vouch(struct walk *walk, size_t i)
+{
+	while (i-- > 0)
+		if (walk->segments[i].told_end > 0) {
+			wal_reader_set_end(walk->segments[i].reader, walk->segments[i].told_end);
+			walk->segments[i].told_end = 0;
+		}
+}
+
 /* `before`: the used one in front of it, or NULL. */
-static void set_end(struct walk *walk, const struct segment *before, const struct segment *segment)
+static void set_end(struct walk *walk, struct segment *before, const struct segment *segment)
 {
 	const struct wal_header *header;
 
@@ -148,18 +160,18 @@ static void set_end(struct walk *walk, const struct segment *before, const struc
 		return;
 	header = wal_reader_header(segment->reader);
 	if (header->prev_number == before->number)
-		wal_reader_set_end(before->reader, header->prev_end);
+		before->told_end = header->prev_end;
 	else if (!walk->scan->give_all && !walk->missing)
 		fault(walk, segment->name_number, 0, "it does not continue the segment before it");
 }
 
 static void set_ends(struct walk *walk)
 {
-	const struct segment *before = NULL;
+	struct segment *before = NULL;
 	uint64_t unused = 0;
 
 	for (size_t i = 0; i < walk->count; i++) {
-		const struct segment *segment = &walk->segments[i];
+		struct segment *segment = &walk->segments[i];
 
 		if (!segment->reader)
 			continue;
@@ -168,6 +180,8 @@ static void set_ends(struct walk *walk)
 		if (!is_used(segment))
 			continue;
 		set_end(walk, before, segment);
+		if (segment->state == WAL_SEGMENT_USED && !wal_reader_header(segment->reader)->prev_unsynced)
+			vouch(walk, i);
 		before = segment;
 	}
 	if (!before)
@@ -241,9 +255,13 @@ static kv_status walk_segment(struct walk *walk, struct segment *segment, struct
 	if (status != KV_NOT_FOUND)
 		return status;
 	end = wal_reader_end(segment->reader, &torn_end);
-	if (torn_end > end)
-		scan->events.torn(scan->events.arg, filename_make(name, FILENAME_WAL, segment->name_number), end,
-			torn_end - end);
+	filename_make(name, FILENAME_WAL, segment->name_number);
+	if (segment->told_end > end) {
+		walk->ended = true;
+		scan->events.unsynced(scan->events.arg, name, end, segment->told_end);
+	} else if (torn_end > end) {
+		scan->events.torn(scan->events.arg, name, end, torn_end - end);
+	}
 	return KV_OK;
 }
 
@@ -258,7 +276,7 @@ kv_status log_scan_run(struct log_scan *scan, const uint64_t *numbers, size_t co
 	status = open_all(&walk, numbers, count, false, err);
 	if (status == KV_OK)
 		set_ends(&walk);
-	for (size_t i = 0; status == KV_OK && i < walk.count; i++)
+	for (size_t i = 0; status == KV_OK && i < walk.count && !walk.ended; i++)
 		if (is_used(&walk.segments[i]))
 			status = walk_segment(&walk, &walk.segments[i], err);
 	if (status == KV_OK && !scan->give_all && scan->next_sequence <= scan->last_sequence)

@@ -16,6 +16,9 @@ struct log_scan_events {
 	/* `name`: of the segment's file, good for the call. */
 	void (*fault)(void *arg, const char *name, uint64_t offset, const char *what);
 	void (*torn)(void *arg, const char *name, uint64_t offset, uint64_t bytes);
+	/* The segment was left without a sync, and ends at `offset` instead of `end`: what is behind that, in this segment and the later ones, had
+	 * not been asked to be durable, and is no more of the store. */
+	void (*unsynced)(void *arg, const char *name, uint64_t offset, uint64_t end);
 	/* The operations from `first` on, up to and without `end` (0: nobody knows), cannot be read; of which keys is not known. */
 	void (*lost)(void *arg, uint64_t first, uint64_t end);
 	/* One that can be; a range delete, too. Any failure ends the scan. */

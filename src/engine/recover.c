@@ -16,28 +16,13 @@
  * the rest when there is space. Until then no MANIFEST may be written, since the log of before is not yet in the catalog.
  */
 #include "engine/catalog_ranges.h"
-#include "engine/engine_internal.h"
 #include "engine/filename.h"
-#include "engine/identity.h"
 #include "engine/lost_found.h"
-#include "engine/replay.h"
+#include "engine/recover_internal.h"
 #include "engine/reserve.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-struct recovery {
-	struct engine *engine;
-	struct manifest manifest;
-	uint64_t file_number_max; /* of all files that are there */
-	size_t data_files;        /* MANIFEST, WAL, table and blob files that are there */
-	struct replay replay;
-	uint64_t segment;         /* the one begun */
-	bool torn_is_kept;
-	bool has_begun;           /* 5 is done */
-	uint64_t sweep_errors;
-};
 
 /* On a full disk the reserve is for this, too: then the store is open for reading and for deletes. False: there is none to be had any more. */
 static bool finds_space(struct recovery *recovery, kv_status status)
@@ -46,95 +31,6 @@ static bool finds_space(struct recovery *recovery, kv_status status)
 		return false;
 	health_set(&recovery->engine->health, HEALTH_DISK_FULL, "there was no space for the start but the reserve");
 	return true;
-}
-
-/* ---- 1 and 2 ---- */
-
-static int look_at(void *arg, const char *name)
-{
-	struct recovery *recovery = arg;
-	uint64_t number;
-	enum filename_kind kind = filename_parse(name, &number);
-
-	if (number > recovery->file_number_max)
-		recovery->file_number_max = number;
-	if (kind == FILENAME_MANIFEST || kind == FILENAME_WAL || kind == FILENAME_TABLE ||
-		kind == FILENAME_BLOB)
-		recovery->data_files++;
-	return 0;
-}
-
-static kv_status open_identity(struct recovery *recovery, struct kv_error *err)
-{
-	struct engine *engine = recovery->engine;
-	kv_status status = identity_read(&engine->dir, &engine->id, err);
-
-	if (status != KV_NOT_FOUND)
-		return status;
-	if (recovery->data_files > 0)
-		return kv_error_corrupt(err, "FORMAT", 0,
-			"it is missing, but the directory holds files of a store");
-	return identity_create(&engine->dir, &engine->id, err);
-}
-
-static kv_status check_table(struct recovery *recovery, const struct sst_meta *meta,
-	struct kv_error *err)
-{
-	const struct dir *dir = &recovery->engine->dir;
-	char name[FILENAME_MAX_BYTES];
-	struct file file;
-	uint64_t bytes;
-	kv_status status = file_open(dir, filename_make(name, FILENAME_TABLE, meta->number),
-		FILE_READ, &file, err);
-
-	if (status == KV_NOT_FOUND)
-		return kv_error_corrupt(err, name, 0, "a table that MANIFEST names is missing");
-	if (status != KV_OK)
-		return status;
-	status = file_size(&file, &bytes, err);
-	if (status == KV_OK && bytes != meta->file_bytes)
-		status = kv_error_corrupt(err, name, bytes < meta->file_bytes ? bytes :
-			meta->file_bytes, "%" PRIu64 " bytes long instead of %" PRIu64, bytes,
-			meta->file_bytes);
-	file_close(&file);
-	return status;
-}
-
-static kv_status check_segment(struct recovery *recovery, uint64_t number, struct kv_error *err)
-{
-	char name[FILENAME_MAX_BYTES];
-	struct file file;
-	kv_status status = file_open(&recovery->engine->dir, filename_make(name, FILENAME_WAL, number),
-		FILE_READ, &file, err);
-
-	/* one that cannot be looked at (no descriptor, a failing disk) is not missing */
-	if (status == KV_NOT_FOUND)
-		return kv_error_corrupt(err, name, 0, "a WAL segment that MANIFEST names is missing");
-	if (status == KV_OK)
-		file_close(&file);
-	return status;
-}
-
-static kv_status open_manifest(struct recovery *recovery, struct kv_error *err)
-{
-	struct engine *engine = recovery->engine;
-	struct manifest *manifest = &recovery->manifest;
-	kv_status status = manifest_read(&engine->dir, &engine->id, manifest, err);
-
-	if (status == KV_NOT_FOUND) {
-		if (recovery->data_files > 0)
-			return kv_error_corrupt(err, "MANIFEST", 0,
-				"it is missing, but there are tables or WAL segments");
-		/* before any other file is made: so a missing MANIFEST is always damage */
-		manifest->generation = 1;
-		manifest->next_file_number = 1;
-		return manifest_write(&engine->dir, &engine->id, manifest, err);
-	}
-	for (size_t i = 0; status == KV_OK && i < manifest->table_count; i++)
-		status = check_table(recovery, &manifest->tables[i].meta, err);
-	for (size_t i = 0; status == KV_OK && i < manifest->wal_count; i++)
-		status = check_segment(recovery, manifest->wal_numbers[i], err);
-	return status;
 }
 
 /* ---- 3 and 4 ---- */
@@ -177,6 +73,16 @@ static kv_status keep_torn(struct recovery *recovery, struct kv_error *err)
 		while (finds_space(recovery, status));
 	recovery->torn_is_kept = status == KV_OK;
 	return status;
+}
+
+static void tell_lost_segments(struct recovery *recovery)
+{
+	const struct replay *replay = &recovery->replay;
+
+	if (replay->lost_segments > 0)
+		health_event(&recovery->engine->health, LOG_LEVEL_WARNING, "%06" PRIu64 ".wal ends at offset %" PRIu64
+			" instead of where its successor says: what came behind that, in %zu more segments, was not asked to be durable and is lost",
+			replay->last_used, replay->end, replay->lost_segments);
 }
 
 /* ---- 5 and 6 ---- */
@@ -255,7 +161,7 @@ static kv_status begin_segment(struct recovery *recovery, struct kv_error *err)
 	do {
 		header.number = recovery->segment = catalog_new_file_number(&engine->catalog);
 		status = wal_make_segment(&engine->dir, header.number,
-			spare_first_bytes(engine, replay_memory_bytes(&recovery->replay)), err);
+			spare_first_bytes(engine, replay_memory_bytes(&recovery->replay)), WAL_WRITTEN, err);
 	} while (finds_space(recovery, status));
 	if (status != KV_OK)
 		return status;
@@ -552,12 +458,8 @@ void recover_free(struct recovery *recovery)
 
 static kv_status look_and_replay(struct recovery *recovery, struct kv_error *err)
 {
-	kv_status status = dir_list(&recovery->engine->dir, look_at, recovery, err);
+	kv_status status = recover_files(recovery, err);
 
-	if (status == KV_OK)
-		status = open_identity(recovery, err);
-	if (status == KV_OK)
-		status = open_manifest(recovery, err);
 	if (status == KV_OK)
 		status = replay_segments(recovery, err);
 	if (status == KV_OK) {
@@ -585,6 +487,7 @@ kv_status recover_run(struct engine *engine, struct kv_error *err)
 			*err = why;
 	}
 	if (status == KV_OK) {
+		tell_lost_segments(recovery);
 		report(recovery);
 		spare_keep_reserve(engine);
 	}

@@ -171,7 +171,7 @@ static void ignore_fault(void *arg, const char *name, uint64_t offset, const cha
 	(void)what;
 }
 
-static void ignore_torn(void *arg, const char *name, uint64_t offset, uint64_t bytes)
+static void ignore_end(void *arg, const char *name, uint64_t offset, uint64_t bytes)
 {
 	(void)arg;
 	(void)name;
@@ -200,7 +200,7 @@ static kv_status list_needed(struct repair *repair, struct needed *needed, struc
 {
 	const struct manifest *next = &repair->next;
 	struct log_scan log = { .dir = &repair->check.dir, .id = &repair->check.id, .last_sequence = next->last_sequence,
-		.events = { ignore_fault, ignore_torn, ignore_lost, need_of_operation, needed } };
+		.events = { ignore_fault, ignore_end, ignore_end, ignore_lost, need_of_operation, needed } };
 	kv_status status = log_scan_run(&log, next->wal_numbers, next->wal_count, err);
 
 	for (size_t i = 0; status == KV_OK && i < next->table_count; i++)

@@ -35,6 +35,14 @@ static void torn(void *arg, const char *name, uint64_t offset, uint64_t bytes)
 		"%" PRIu64 " bytes of an incomplete group at offset %" PRIu64 " are left out", bytes, offset);
 }
 
+static void unsynced(void *arg, const char *name, uint64_t offset, uint64_t end)
+{
+	struct replayed *replayed = arg;
+
+	check_say(&replayed->repair->check, FSCK_DONE, name, "what came behind offset %" PRIu64
+		" (it went on to %" PRIu64 ") had not been asked to be durable, and is left out", offset, end);
+}
+
 static void lost(void *arg, uint64_t first, uint64_t end)
 {
 	struct replayed *replayed = arg;
@@ -95,7 +103,7 @@ kv_status repair_log(struct repair *repair, uint64_t last_sequence, bool all, st
 	struct replayed replayed = { .repair = repair, .memtable = memtable_new(1),
 		.last_sequence = all && repair->tables_damaged ? 0 : last_sequence };
 	struct log_scan log = { .dir = &check->dir, .id = &check->id, .last_sequence = last_sequence, .give_all = all,
-		.events = { fault, torn, lost, operation, &replayed } };
+		.events = { fault, torn, unsynced, lost, operation, &replayed } };
 	uint64_t *found = NULL;
 	size_t count = check->manifest.wal_count;
 	kv_status status = KV_NO_MEMORY;

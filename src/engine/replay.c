@@ -5,6 +5,10 @@
  *
  * A segment whose predecessor was flushed and removed names one that is not listed any more: that is right
  * only for the first.
+ *
+ * A header may say that what is before it was not durable when it was written (rotate.c). A later one without that flag vouches for all
+ * segments before itself; so only the last ones may have lost their ends in a power cut: none of their writes had been promised to
+ * survive one, and those that came later must not survive alone.
  */
 #include "engine/replay.h"
 
@@ -18,6 +22,7 @@
 struct chain {
 	struct wal_reader **readers; /* of the used segments */
 	size_t count;
+	size_t sure; /* so many of them are durable; the last is never one of these */
 };
 
 static void chain_free(struct chain *chain)
@@ -62,8 +67,15 @@ static kv_status chain_add(struct replay *replay, struct chain *chain, uint64_t 
 	reader = chain->readers[chain->count - 2];
 	if (header->prev_number != wal_reader_header(reader)->number)
 		return misfit(number, err, "it does not continue the segment before it");
-	wal_reader_set_end(reader, header->prev_end);
+	if (!header->prev_unsynced)
+		chain->sure = chain->count - 1;
 	return KV_OK;
+}
+
+static void set_ends(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->sure; i++)
+		wal_reader_set_end(chain->readers[i], wal_reader_header(chain->readers[i + 1])->prev_end);
 }
 
 static kv_status chain_open(struct replay *replay, const uint64_t *numbers, size_t count,
@@ -80,6 +92,8 @@ static kv_status chain_open(struct replay *replay, const uint64_t *numbers, size
 	/* the one that a start begins has its header before MANIFEST names it */
 	if (status == KV_OK && chain->count == 0 && unused != 0)
 		return misfit(unused, err, "the segment has lost its header");
+	if (status == KV_OK)
+		set_ends(chain);
 	return status;
 }
 
@@ -177,16 +191,51 @@ static kv_status replay_segment(struct replay *replay, struct wal_reader *reader
 	return KV_OK;
 }
 
-/* What may be in memory only, though it was read: a sync that failed in an earlier life leaves clean pages. The earlier segments were
- * synced before their successor was begun. */
-static kv_status settle(const struct replay *replay, const struct wal_reader *last,
-	struct kv_error *err)
+/* Of a segment that was replayed and is followed by another: does it end where that one says? If not, that is no more of the store, nor are those
+ * behind it. */
+static kv_status follow(struct replay *replay, struct chain *chain, size_t i, struct kv_error *err)
 {
-	kv_status status = wal_settle(replay->dir, replay->last_used, 0, WAL_FIRST_GROUP_OFFSET, err);
+	const struct wal_header *next = wal_reader_header(chain->readers[i + 1]);
+
+	if (replay->end > next->prev_end)
+		return misfit(next->number, err, "the segment before it goes on behind its end");
+	if (replay->end < next->prev_end) {
+		replay->lost_segments = chain->count - i - 1;
+		while (chain->count > i + 1)
+			wal_reader_close(chain->readers[--chain->count]);
+	}
+	return KV_OK;
+}
+
+static kv_status replay_chain(struct replay *replay, struct chain *chain, struct kv_error *err)
+{
+	kv_status status = KV_OK;
+
+	for (size_t i = 0; status == KV_OK && i < chain->count; i++) {
+		status = replay_segment(replay, chain->readers[i], err);
+		if (status == KV_OK && i + 1 < chain->count)
+			status = follow(replay, chain, i, err);
+	}
+	return status;
+}
+
+/* What may be in memory only, though it was read: it was never synced, or a sync that failed in an earlier life has left clean pages. */
+static kv_status settle_segment(const struct replay *replay, const struct wal_reader *reader, struct kv_error *err)
+{
+	uint64_t number = wal_reader_header(reader)->number, torn_end;
+	kv_status status = wal_settle(replay->dir, number, 0, WAL_FIRST_GROUP_OFFSET, err);
 
 	if (status == KV_OK)
-		status = wal_settle(replay->dir, replay->last_used, wal_reader_synced(last), replay->end,
-			err);
+		status = wal_settle(replay->dir, number, wal_reader_synced(reader), wal_reader_end(reader, &torn_end), err);
+	return status;
+}
+
+static kv_status settle(const struct replay *replay, const struct chain *chain, struct kv_error *err)
+{
+	kv_status status = KV_OK;
+
+	for (size_t i = chain->sure; status == KV_OK && i < chain->count; i++)
+		status = settle_segment(replay, chain->readers[i], err);
 	return status;
 }
 
@@ -198,10 +247,10 @@ kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t coun
 
 	replay->oldest_needed = UINT64_MAX;
 	status = chain_open(replay, numbers, count, &chain, err);
-	for (size_t i = 0; status == KV_OK && i < chain.count; i++)
-		status = replay_segment(replay, chain.readers[i], err);
-	if (status == KV_OK && chain.count > 0)
-		status = settle(replay, chain.readers[chain.count - 1], err);
+	if (status == KV_OK)
+		status = replay_chain(replay, &chain, err);
+	if (status == KV_OK)
+		status = settle(replay, &chain, err);
 	chain_free(&chain);
 	return status;
 }

@@ -24,10 +24,12 @@ struct replay {
 	uint64_t blob_number_max; /* of the blob files that something replayed points to; 0: none */
 	uint64_t operations;
 	size_t segments;         /* that were in use */
+	size_t lost_segments;    /* behind last_used: a power cut has taken the end of that, which nobody had asked to be durable */
 };
 
 /* `numbers` ascending, as in the MANIFEST. When it returns KV_OK everything replayed is durable. KV_CORRUPT: damage, or a
- * segment that does not fit to its neighbours. Groups whose entries are all in tables already (sequence <= the
+ * segment that does not fit to its neighbours. Where one ends too early that was left without a sync, the replay ends with it, and
+ * what follows (lost_segments) is no more of the store. Groups whose entries are all in tables already (sequence <= the
  * MANIFEST's) are skipped. */
 kv_status replay_run(struct replay *replay, const uint64_t *numbers, size_t count,
 	struct kv_error *err);

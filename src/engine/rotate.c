@@ -6,6 +6,10 @@
  * Every memtable begins with a segment: when either is full both are replaced, so a flushed memtable frees whole
  * segments. Mostly that is one; where it was short the memtable goes on in the next. The old segment is synced before
  * the new one is begun, and the new header says where the old one ends.
+ *
+ * But where nobody has asked for a sync all along the old segment, it is left as it is, and the new header says so: a table will soon have
+ * what it holds, and then the file is removed before the system has written it. A write that does ask has what was left so synced first. With a
+ * change feed, which goes on to read the segment for long, it is synced at once.
  */
 #include "base/clock.h"
 #include "base/rcu.h"
@@ -36,6 +40,44 @@ static void let_go(struct engine *engine, kv_status status)
 		catalog_release_spare(&engine->catalog); /* unless it was taken */
 }
 
+kv_status rotate_sync_before(struct engine *engine, struct kv_error *err)
+{
+	kv_status status = unsynced_sync(&engine->unsynced, err);
+
+	return status == KV_OK ? wal_writer_vouch(engine->commit.wal, err) : status;
+}
+
+/* The segment that is left now, and those before it. */
+static bool may_stay_unsynced(struct engine *engine)
+{
+	const struct wal_writer *wal = engine->commit.wal;
+	size_t before = unsynced_count(&engine->unsynced);
+
+	return engine->options.change_log_bytes == 0 && before < UNSYNCED_MAX &&
+		(wal_writer_is_unsynced(wal) || (before > 0 && wal_writer_synced(wal) == wal_writer_end(wal)));
+}
+
+/* Everything that was written so far becomes durable, unless it may stay as it is. */
+static kv_status leave_segment(struct engine *engine, bool *ret_unsynced, struct kv_error *err)
+{
+	kv_status status;
+
+	*ret_unsynced = may_stay_unsynced(engine);
+	if (*ret_unsynced)
+		return KV_OK;
+	status = unsynced_sync(&engine->unsynced, err);
+	return status == KV_OK ? wal_sync(engine->commit.wal, err) : status;
+}
+
+static void close_or_keep(struct engine *engine, struct wal_writer *old, bool unsynced)
+{
+	if (unsynced)
+		unsynced_add(&engine->unsynced, old, engine->commit.last_sequence);
+	else
+		wal_writer_close(old);
+	atomic_store(&engine->log_is_unsynced, unsynced);
+}
+
 /* Goes on in the segment made ahead. KV_NO_MEMORY: nothing has begun. */
 static kv_status next_segment(struct engine *engine, uint64_t number)
 {
@@ -45,7 +87,7 @@ static kv_status next_segment(struct engine *engine, uint64_t number)
 	struct kv_error err = { 0 };
 	kv_status status;
 
-	if (wal_writer_synced(old) < wal_writer_end(old) && wal_sync(old, &err) != KV_OK)
+	if (leave_segment(engine, &header.prev_unsynced, &err) != KV_OK)
 		return fail(engine, &err);
 	header.prev_number = wal_writer_number(old);
 	header.prev_end = wal_writer_end(old);
@@ -61,7 +103,7 @@ static kv_status next_segment(struct engine *engine, uint64_t number)
 	history_begin(&engine->catalog.history, number, header.first_sequence);
 	catalog_take_spare(&engine->catalog);
 	commit->wal = next;
-	wal_writer_close(old);
+	close_or_keep(engine, old, header.prev_unsynced);
 	return KV_OK;
 }
 

@@ -128,7 +128,8 @@ kv_status spare_make(struct engine *engine)
 	if (bytes > engine->log_size.target)
 		bytes = engine->log_size.target;
 	bytes = segment_limit(engine, bytes);
-	status = catalog_make_spare(&engine->catalog, bytes, &err);
+	status = catalog_make_spare(&engine->catalog, bytes,
+		atomic_load(&engine->log_is_unsynced) ? WAL_ALLOCATED : WAL_WRITTEN, &err);
 	if (status != KV_OK)
 		health_report(&engine->health, "cannot make a WAL segment", &err);
 	return status;

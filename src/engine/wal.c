@@ -23,7 +23,8 @@ void wal_header_encode(uint8_t to[WAL_HEADER_BYTES], const struct store_id *id,
 	const struct wal_header *header)
 {
 	put_fixed64(to + WAL_HEADER_MAGIC, WAL_MAGIC);
-	put_fixed32(to + WAL_HEADER_VERSION, WAL_VERSION);
+	put_fixed16(to + WAL_HEADER_VERSION, WAL_VERSION);
+	put_fixed16(to + WAL_HEADER_FLAGS, header->prev_unsynced ? WAL_FLAG_PREV_UNSYNCED : 0);
 	put_fixed32(to + WAL_HEADER_BLOCKS, header->blocks);
 	memcpy(to + WAL_HEADER_STORE_ID, id->bytes, FORMAT_STORE_ID_BYTES);
 	put_fixed64(to + WAL_HEADER_NUMBER, header->number);
@@ -43,7 +44,8 @@ kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct s
 		get_fixed64(from + WAL_HEADER_CHECKSUM) !=
 			checksum64(slice_of(from, WAL_HEADER_CHECKSUM), WAL_MAGIC))
 		return KV_CORRUPT;
-	if (get_fixed32(from + WAL_HEADER_VERSION) != WAL_VERSION)
+	if (get_fixed16(from + WAL_HEADER_VERSION) != WAL_VERSION ||
+		(get_fixed16(from + WAL_HEADER_FLAGS) & ~WAL_FLAG_PREV_UNSYNCED) != 0)
 		return KV_UNSUPPORTED;
 	if (get_fixed64(from + WAL_HEADER_FIRST_SEQUENCE) == 0)
 		return KV_CORRUPT; /* nothing would tell that groups are missing */
@@ -53,6 +55,7 @@ kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct s
 		.prev_end = get_fixed64(from + WAL_HEADER_PREV_END),
 		.first_sequence = get_fixed64(from + WAL_HEADER_FIRST_SEQUENCE),
 		.blocks = get_fixed32(from + WAL_HEADER_BLOCKS),
+		.prev_unsynced = get_fixed16(from + WAL_HEADER_FLAGS) != 0,
 	};
 	if (memcmp(from + WAL_HEADER_STORE_ID, id->bytes, FORMAT_STORE_ID_BYTES) != 0 ||
 		ret->number != number)
@@ -134,8 +137,18 @@ static kv_status make_zeros(const struct file *file, uint64_t from, uint64_t to,
 	return status;
 }
 
+static kv_status make_space(const struct file *file, uint64_t bytes, enum wal_space space, struct kv_error *err)
+{
+	kv_status status;
+
+	if (space == WAL_WRITTEN)
+		return make_zeros(file, 0, bytes, err);
+	status = file_allocate(file, bytes, err);
+	return status == KV_OK ? file_sync(file, err) : status;
+}
+
 kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t bytes,
-	struct kv_error *err)
+	enum wal_space space, struct kv_error *err)
 {
 	char name[FILENAME_MAX_BYTES];
 	struct file file = { .fd = -1 };
@@ -148,7 +161,7 @@ kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t byte
 	status = file_open(dir, name, FILE_CREATE, &file, err);
 	if (status != KV_OK)
 		return status;
-	status = make_zeros(&file, 0, bytes, err);
+	status = make_space(&file, bytes, space, err);
 	file_close(&file);
 	if (status == KV_OK)
 		status = dir_sync(dir, err);

@@ -7,7 +7,8 @@
  * How the end is told from damage: each group carries the offset that was known durable when it was
  * written. A bad group at offset p is a torn tail only if no header of a later group says that more
  * than p had been synced. A segment that has a successor ends where the successor's header says;
- * anything bad before that is damage.
+ * anything bad before that is damage, unless the successor says that nobody had asked for a sync
+ * of it: then a power cut may have taken its end, and with that all that follows (replay.c).
  */
 #ifndef KV_ENGINE_WAL_H
 #define KV_ENGINE_WAL_H
@@ -21,11 +22,12 @@ struct wal_header {
 	uint64_t prev_end;    /* bytes */
 	uint64_t first_sequence;
 	uint32_t blocks;      /* wal_writer_open fills it in */
+	bool prev_unsynced;   /* what is before this segment may not be durable; not set: all of it is */
 };
 
 void wal_header_encode(uint8_t to[WAL_HEADER_BYTES], const struct store_id *id,
 	const struct wal_header *header);
-/* KV_CORRUPT: no header (magic or checksum); KV_UNSUPPORTED: a newer version; KV_INVALID: valid,
+/* KV_CORRUPT: no header (magic or checksum); KV_UNSUPPORTED: a newer version, or flags of one; KV_INVALID: valid,
  * but of another store or another number, so a file in the wrong place (a recycled segment has
  * no header until it is begun). *ret is filled for KV_INVALID too. */
 kv_status wal_header_decode(const uint8_t from[WAL_HEADER_BYTES], const struct store_id *id,
@@ -57,12 +59,15 @@ static inline uint64_t wal_group_bytes(uint64_t payload_bytes)
 		WAL_GROUP_ALIGN;
 }
 
-/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) written
- * zeros, synced (file and directory): space that was written before makes later appends about a
- * third faster than fallocated space. May take long; any thread. KV_INVALID when `number`
- * exists. On failure no file is left, as far as that can be done. */
+/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) zeros, synced
+ * (file and directory). May take long; any thread. KV_INVALID when `number` exists. On failure no
+ * file is left, as far as that can be done. */
+enum wal_space {
+	WAL_WRITTEN,  /* zeros are written: then appends that are synced are about a third faster than in allocated space */
+	WAL_ALLOCATED /* the space is only reserved: for a log that nobody syncs, less is written */
+};
 kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t bytes,
-	struct kv_error *err);
+	enum wal_space space, struct kv_error *err);
 /* The same from a retired segment, which the MANIFEST on disk no longer names: its header is
  * wiped and all of it is synced, it is renamed, then the directory is synced. KV_INVALID when
  * `number` exists. After a failure it may have either name and no header: sweep both. */

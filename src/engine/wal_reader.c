@@ -248,7 +248,7 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 	default:
 		return file_error(err, status, r->file.dir_path, r->file.name, WAL_HEADER_VERSION,
 			"log version %" PRIu32 " is newer than the %d that this kvstored reads",
-			get_fixed32(bytes + WAL_HEADER_VERSION), WAL_VERSION);
+			(uint32_t)get_fixed16(bytes + WAL_HEADER_VERSION), WAL_VERSION);
 	}
 }
 

@@ -46,6 +46,7 @@ struct wal_writer {
 	struct file file;
 	struct store_id id;
 	uint64_t number;
+	struct wal_header header; /* as it stands in the file */
 
 	uint64_t end;        /* of the last group */
 	uint64_t synced;     /* <= end */
@@ -123,6 +124,7 @@ static kv_status write_header(struct wal_writer *w, struct wal_header header, st
 	kv_status status;
 
 	header.blocks = blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks;
+	w->header = header;
 	wal_header_encode(bytes, &w->id, &header);
 	status = file_write_at(&w->file,
 		slice_of(bytes, WAL_FIRST_GROUP_OFFSET + end_zeros(w, WAL_FIRST_GROUP_OFFSET)), 0,
@@ -173,6 +175,22 @@ out:
 	return status;
 }
 
+/* The header lies in one sector, so it is there as before or as a whole. */
+kv_status wal_writer_vouch(struct wal_writer *w, struct kv_error *err)
+{
+	uint8_t bytes[WAL_HEADER_BYTES];
+
+	if (w->poisoned)
+		return refuse_poisoned(w, err);
+	if (!w->header.prev_unsynced)
+		return KV_OK;
+	w->header.prev_unsynced = false;
+	wal_header_encode(bytes, &w->id, &w->header);
+	if (file_write_at(&w->file, slice_of(bytes, sizeof bytes), 0, err) != KV_OK)
+		return poison(w, err);
+	return KV_OK;
+}
+
 struct wal_writer *wal_writer_close(struct wal_writer *w)
 {
 	if (w) {
@@ -185,19 +203,26 @@ struct wal_writer *wal_writer_close(struct wal_writer *w)
 
 /* ---- append ---- */
 
-/* Has the window room for a group of `len` bytes at the end? Else it is moved there. */
-static bool has_window(struct wal_writer *w, size_t len)
+/* Zeros are written ahead of the groups, so that the pages are made by one call: where space was only allocated, a page that is made when it is
+ * touched takes so long that one put in a hundred took 7 us instead of 3. */
+static void move_window(struct wal_writer *w)
 {
 	uint64_t offset = w->end / FILE_MAP_ALIGN * FILE_MAP_ALIGN;
 	uint64_t left = w->file_bytes - offset;
+	size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
 
+	file_unmap(&w->window);
+	w->windowless = file_write_zeros(&w->file, w->end, offset + len, NULL) != KV_OK ||
+		file_map(&w->file, offset, len, &w->window) != KV_OK;
+}
+
+/* Has the window room for a group of `len` bytes at the end? Else it is moved there. */
+static bool has_window(struct wal_writer *w, size_t len)
+{
 	if (len > WINDOWED_BYTES_MAX || len > w->file_bytes - w->end)
 		return false;
-	if (!w->windowless && !file_map_holds(&w->window, w->end, len)) {
-		file_unmap(&w->window);
-		w->windowless = file_map(&w->file, offset, left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES,
-			&w->window) != KV_OK;
-	}
+	if (!w->windowless && !file_map_holds(&w->window, w->end, len))
+		move_window(w);
 	return !w->windowless;
 }
 
@@ -425,4 +450,9 @@ uint64_t wal_writer_left(const struct wal_writer *w)
 uint64_t wal_writer_synced(const struct wal_writer *w)
 {
 	return w->synced;
+}
+
+bool wal_writer_is_unsynced(const struct wal_writer *w)
+{
+	return w->end > WAL_FIRST_GROUP_OFFSET && w->synced == WAL_FIRST_GROUP_OFFSET;
 }

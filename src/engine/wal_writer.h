@@ -14,6 +14,10 @@ struct wal_writer;
 kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
 	const struct wal_header *header, struct wal_writer **ret, struct kv_error *err);
 
+/* All groups before this segment are durable by now: takes the flag prev_unsynced from the header, if it has it. That is
+ * durable with the next group that is. Any failure (KV_UNCERTAIN) poisons the writer. */
+kv_status wal_writer_vouch(struct wal_writer *writer, struct kv_error *err);
+
 /* Without a sync. NULL is allowed; returns NULL. */
 struct wal_writer *wal_writer_close(struct wal_writer *writer);
 
@@ -46,5 +50,7 @@ uint64_t wal_writer_number(const struct wal_writer *writer);
 uint64_t wal_writer_end(const struct wal_writer *writer);
 uint64_t wal_writer_left(const struct wal_writer *writer); /* bytes of the file behind that */
 uint64_t wal_writer_synced(const struct wal_writer *writer); /* <= end */
+/* Have there been groups, and none of them is known to be durable? */
+bool wal_writer_is_unsynced(const struct wal_writer *writer);
 
 #endif

@@ -65,7 +65,7 @@ static struct wal_writer *begin(uint64_t number, bool make, uint64_t bytes)
 	struct kv_error err;
 
 	if (make)
-		must(wal_make_segment(&dir, number, bytes, &err), &err);
+		must(wal_make_segment(&dir, number, bytes, WAL_WRITTEN, &err), &err);
 	must(wal_writer_open(&dir, &id, &header, &ret, &err), &err);
 	return ret;
 }

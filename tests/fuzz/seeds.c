@@ -85,7 +85,7 @@ static void save_log(const char *name, unsigned groups, unsigned operations, uns
 	struct fuzz_dir dir;
 
 	fuzz_dir_open(&dir);
-	FUZZ_REQUIRE(wal_make_segment(&dir.dir, FUZZ_FILE_NUMBER, WAL_FIRST_GROUP_OFFSET, NULL) == KV_OK);
+	FUZZ_REQUIRE(wal_make_segment(&dir.dir, FUZZ_FILE_NUMBER, WAL_FIRST_GROUP_OFFSET, WAL_WRITTEN, NULL) == KV_OK);
 	FUZZ_REQUIRE(wal_writer_open(&dir.dir, &fuzz_store_id, &header, &writer, NULL) == KV_OK);
 	for (unsigned i = 0; i < groups; i++) {
 		append_group(writer, &sequence, operations, value_bytes);

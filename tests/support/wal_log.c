@@ -33,7 +33,7 @@ void wal_log_begin_existing(struct wal_log *log, uint64_t number)
 
 void wal_log_begin(struct wal_log *log, uint64_t number, uint64_t bytes)
 {
-	ck_assert_int_eq(wal_make_segment(&log->disk.dir, number, bytes, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log->disk.dir, number, bytes, WAL_WRITTEN, NULL), KV_OK);
 	wal_log_begin_existing(log, number);
 }
 

@@ -51,7 +51,7 @@ static void setup(void)
 	catalog.wal_numbers = calloc(1, sizeof *catalog.wal_numbers);
 	ck_assert_ptr_nonnull(catalog.wal_numbers);
 	catalog.wal_numbers[catalog.wal_count++] = catalog_new_file_number(&catalog);
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 1, SEGMENT_BYTES, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 1, SEGMENT_BYTES, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_int_eq(history_add(&catalog.history, 1, 1, WAL_FIRST_GROUP_OFFSET), KV_OK);
 	for (unsigned n = 0; n < MANIFEST_LEVELS; n++)
 		levels[n] = none;
@@ -108,7 +108,7 @@ static size_t wal_files(void)
 
 static void make_spare(void)
 {
-	ck_assert_int_eq(catalog_make_spare(&catalog, SEGMENT_BYTES, NULL), KV_OK);
+	ck_assert_int_eq(catalog_make_spare(&catalog, SEGMENT_BYTES, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_uint_ne(catalog_peek_spare(&catalog), 0);
 }
 
@@ -223,7 +223,7 @@ START_TEST(a_segment_that_could_not_be_made_ahead_leaves_no_file)
 			ck_assert_int_eq(flush(frozen), KV_OK); /* keeps its segment for the next */
 			memtable_unref(frozen);
 			fault_fs_fail(disk.fault, ops[i], nth, ENOSPC);
-			if (catalog_make_spare(&catalog, SEGMENT_BYTES, NULL) == KV_OK) {
+			if (catalog_make_spare(&catalog, SEGMENT_BYTES, WAL_WRITTEN, NULL) == KV_OK) {
 				fault_fs_heal(disk.fault); /* a new one was made instead, or it was another's */
 				ck_assert_uint_eq(wal_files(), catalog.wal_count);
 				catalog_take_spare(&catalog);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The flush thread: by size, by age, on a disk that is full or broken; and that what it replaced goes away. */
 #include "base/clock.h"
+#include "engine/filename.h"
+#include "engine/identity.h"
+#include "engine/wal.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 #include "support/small_store.h"
@@ -575,6 +578,7 @@ START_TEST(the_next_segment_is_made_from_the_one_that_a_flush_retires)
 	ino_t first;
 
 	small.options.change_log_bytes = 0;
+	small.options.durability = STORE_DURABLE_COMMIT;
 	small_store_open(&small);
 	small_wait_for_spare(&small);
 	first = newest_segment();
@@ -588,6 +592,95 @@ START_TEST(the_next_segment_is_made_from_the_one_that_a_flush_retires)
 	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
 	small_wait_for_spare(&small);
 	ck_assert_uint_eq(newest_segment(), first); /* the two of them take turns */
+}
+END_TEST
+
+/* ---- a log that nobody asks to be durable ---- */
+
+static struct wal_header newest_used_header(void)
+{
+	struct wal_header ret = { 0 };
+	struct store_id id;
+	uint64_t number;
+
+	ck_assert_int_eq(identity_read(&small.disk.dir, &id, NULL), KV_OK);
+	small_wait_for_spare(&small);
+	ck_assert_int_eq(filename_parse(small_newest(&small, ".wal"), &number), FILENAME_WAL);
+	while (ret.number == 0 && --number > 0) { /* the newest is made ahead */
+		char name[FILENAME_MAX_BYTES];
+		struct buf content;
+
+		filename_make(name, FILENAME_WAL, number);
+		if (!dir_has(&small.disk.dir, name))
+			continue;
+		content = disk_read(&small.disk, name);
+		ck_assert_int_eq(wal_header_decode(content.data, &id, number, &ret), KV_OK);
+		buf_free(&content);
+	}
+	ck_assert_uint_gt(ret.number, 0);
+	return ret;
+}
+
+static void put_and_flush(void)
+{
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+}
+
+static void put_durably(const char *key, const char *value)
+{
+	struct store_batch *batch = store_batch_new(small.store);
+
+	ck_assert_ptr_nonnull(batch);
+	store_batch_set_durability(batch, STORE_DURABLE_COMMIT);
+	ck_assert_int_eq(store_batch_put(batch, slice_of_string(key), slice_of_string(value), 0, NULL), KV_OK);
+	ck_assert_int_eq(store_write(small.store, batch), KV_OK);
+	store_batch_free(batch);
+}
+
+START_TEST(a_log_without_syncs_is_left_so_and_its_files_are_new)
+{
+	static const char *const made[] = { "fallocate 0", NULL };
+	static const char *const renamed[] = { "rename 0", NULL };
+
+	small.options.change_log_bytes = 0;
+	small_store_open(&small);
+	ck_assert(!newest_used_header().prev_unsynced); /* that of the start vouches for what was replayed */
+	for (unsigned i = 0; i < 3; i++) {
+		fault_fs_record(small.disk.fault, true);
+		put_and_flush();
+		ck_assert(newest_used_header().prev_unsynced);
+		fault_fs_record(small.disk.fault, false);
+		ck_assert(fault_fs_in_order(small.disk.fault, made));
+		ck_assert(!fault_fs_in_order(small.disk.fault, renamed));
+	}
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_expect(&small, "a", "1");
+}
+END_TEST
+
+START_TEST(a_write_that_asks_vouches_for_the_log_before_it)
+{
+	small.options.change_log_bytes = 0;
+	small_store_open(&small);
+	put_and_flush();
+	ck_assert_int_eq(small_put(&small, "b", "2"), KV_OK);
+	ck_assert(newest_used_header().prev_unsynced);
+	put_durably("c", "3");
+	ck_assert(!newest_used_header().prev_unsynced);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	ck_assert(!newest_used_header().prev_unsynced); /* a segment with a sync is synced to its end */
+}
+END_TEST
+
+/* The feed reads its segments for long. */
+START_TEST(with_a_change_feed_each_segment_is_synced)
+{
+	small.options.change_log_bytes = 1 << 20;
+	small_store_open(&small);
+	put_and_flush();
+	ck_assert(!newest_used_header().prev_unsynced);
 }
 END_TEST
 
@@ -747,6 +840,9 @@ int main(void)
 	tcase_add_test(tcase, a_flush_that_runs_out_of_memory_leaves_no_table_behind);
 	tcase_add_test(tcase, the_short_first_segment_is_left_when_it_is_full_and_the_memtable_goes_on);
 	tcase_add_test(tcase, no_failure_on_the_way_to_the_next_segment_loses_a_write);
+	tcase_add_test(tcase, a_log_without_syncs_is_left_so_and_its_files_are_new);
+	tcase_add_test(tcase, a_write_that_asks_vouches_for_the_log_before_it);
+	tcase_add_test(tcase, with_a_change_feed_each_segment_is_synced);
 	tcase_add_test(tcase, the_next_segment_is_made_from_the_one_that_a_flush_retires);
 	tcase_add_test(tcase, a_store_that_is_left_alone_gives_its_log_back_and_grows_it_again);
 	tcase_add_test(tcase, no_failure_of_a_store_that_is_left_alone_loses_a_write);

@@ -140,7 +140,7 @@ START_TEST(the_example_of_a_log_is_what_is_written)
 	struct wal_writer *writer = NULL;
 	struct batch batch = { 0 };
 
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 7, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 7, 8192, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_int_eq(wal_writer_open(&disk.dir, &id, &header, &writer, NULL), KV_OK);
 	ck_assert_int_eq(batch_put(&batch, text("key1"), text("value1"), 0), KV_OK);
 	ck_assert_int_eq(batch_delete(&batch, text("old")), KV_OK);

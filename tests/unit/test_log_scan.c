@@ -13,7 +13,7 @@ enum { SEGMENT_BYTES = 16384 };
 
 static struct wal_log log_;
 static const uint64_t numbers[] = { 1, 2, 3, 4 };
-static unsigned faults, torn_tails, losses, operations;
+static unsigned faults, torn_tails, unsynced_ends, losses, operations;
 static uint64_t lost_first, lost_end, next_expected;
 static uint64_t before;     /* the sequence before the first */
 static uint64_t offsets[5]; /* of the groups, which lie alike in all segments */
@@ -34,6 +34,14 @@ static void note_torn(void *arg, const char *name, uint64_t offset, uint64_t byt
 	(void)offset;
 	(void)bytes;
 	torn_tails++;
+}
+
+static void note_unsynced(void *arg, const char *name, uint64_t offset, uint64_t end)
+{
+	(void)arg;
+	ck_assert_str_eq(name, "000002.wal");
+	ck_assert_uint_lt(offset, end);
+	unsynced_ends++;
 }
 
 static void note_lost(void *arg, uint64_t first, uint64_t end)
@@ -67,7 +75,7 @@ static void setup(void)
 	for (unsigned i = 0; i < 5; i++)
 		offsets[i] = log_.groups[i].offset;
 	wal_log_end(&log_);
-	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 4, SEGMENT_BYTES, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 4, SEGMENT_BYTES, WAL_WRITTEN, NULL), KV_OK);
 }
 
 static void teardown(void)
@@ -78,9 +86,9 @@ static void teardown(void)
 static struct log_scan new_scan(void)
 {
 	struct log_scan scan = { .dir = &log_.disk.dir, .id = &log_.id,
-		.events = { note_fault, note_torn, note_lost, note_operation, NULL } };
+		.events = { note_fault, note_torn, note_unsynced, note_lost, note_operation, NULL } };
 
-	faults = torn_tails = losses = operations = 0;
+	faults = torn_tails = unsynced_ends = losses = operations = 0;
 	next_expected = 0;
 	return scan;
 }
@@ -203,6 +211,41 @@ START_TEST(a_torn_tail_is_no_loss)
 }
 END_TEST
 
+/* Says of a segment that what is before it was not synced. */
+static void set_unsynced(const char *name, bool unsynced)
+{
+	struct buf content = disk_read(&log_.disk, name);
+	struct wal_header header;
+
+	wal_header_decode(content.data, &log_.id, (uint64_t)(name[5] - '0'), &header);
+	header.prev_unsynced = unsynced;
+	wal_header_encode(content.data, &log_.id, &header);
+	disk_write(&log_.disk, name, buf_slice(&content));
+	buf_free(&content);
+}
+
+START_TEST(what_follows_an_end_that_was_not_synced_is_not_given_out)
+{
+	struct buf content;
+
+	set_unsynced("000002.wal", true);
+	set_unsynced("000003.wal", true);
+	content = disk_read(&log_.disk, "000002.wal");
+	memset(content.data + offsets[3], 0, content.len - offsets[3]);
+	disk_write(&log_.disk, "000002.wal", buf_slice(&content));
+	buf_free(&content);
+	ck_assert(!run(before).lost);
+	ck_assert_uint_eq(unsynced_ends, 1);
+	ck_assert_uint_eq(faults + torn_tails, 0);
+	ck_assert_uint_eq(operations, 16);
+	set_unsynced("000003.wal", false); /* it vouches for both before it */
+	ck_assert(run(before).lost);
+	ck_assert_uint_eq(unsynced_ends, 0);
+	ck_assert_uint_eq(faults, 1);
+	ck_assert_uint_eq(operations, 26);
+}
+END_TEST
+
 START_TEST(of_a_history_the_part_behind_the_damage_is_good)
 {
 	struct log_scan scan = new_scan();
@@ -262,6 +305,7 @@ int main(void)
 	tcase_add_test(tcase, a_missing_segment_is_told_by_its_sequences);
 	tcase_add_test(tcase, mixed_up_segments_are_read_by_what_their_headers_say);
 	tcase_add_test(tcase, a_torn_tail_is_no_loss);
+	tcase_add_test(tcase, what_follows_an_end_that_was_not_synced_is_not_given_out);
 	tcase_add_test(tcase, of_a_history_the_part_behind_the_damage_is_good);
 	tcase_add_test(tcase, a_failure_is_no_damage);
 	suite_add_tcase(suite, tcase);

@@ -31,22 +31,28 @@ static void teardown(void)
 
 static void make_unused(uint64_t number)
 {
-	ck_assert_int_eq(wal_make_segment(&disk.dir, number, 64 * 1024, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, number, 64 * 1024, WAL_WRITTEN, NULL), KV_OK);
 }
 
 /* Goes on in a new segment. */
-static void begin(uint64_t number)
+static void go_on(uint64_t number, bool unsynced)
 {
-	struct wal_header header = { .number = number, .first_sequence = sequence + 1 };
+	struct wal_header header = { .number = number, .first_sequence = sequence + 1, .prev_unsynced = unsynced };
 
 	if (writer) {
-		ck_assert_int_eq(wal_sync(writer, NULL), KV_OK);
+		if (!unsynced)
+			ck_assert_int_eq(wal_sync(writer, NULL), KV_OK);
 		header.prev_number = wal_writer_number(writer);
 		header.prev_end = wal_writer_end(writer);
 		writer = wal_writer_close(writer);
 	}
 	make_unused(number);
 	ck_assert_int_eq(wal_writer_open(&disk.dir, &id, &header, &writer, NULL), KV_OK);
+}
+
+static void begin(uint64_t number)
+{
+	go_on(number, false);
 }
 
 /* One group of `count` puts of key<sequence>. */
@@ -318,6 +324,111 @@ START_TEST(a_torn_last_group_is_left_out_and_measured)
 }
 END_TEST
 
+/* ---- segments that were left without a sync ---- */
+
+/* 3, 5 and 6 with 2, 2 and 1 groups of two; 5 and 6 say that what is before them was not synced. */
+static void write_unsynced_chain(void)
+{
+	begin(3);
+	append(2);
+	append(2);
+	go_on(5, true);
+	append(2);
+	append(2);
+	go_on(6, true);
+	append(2);
+}
+
+/* What a power cut does to a page that was not written. */
+static void lose(const char *name, uint64_t from)
+{
+	struct buf content = disk_read(&disk, name);
+
+	memset(content.data + from, 0, content.len - from);
+	disk_write(&disk, name, buf_slice(&content));
+	buf_free(&content);
+}
+
+START_TEST(a_chain_without_syncs_is_replayed_and_settled)
+{
+	static const uint64_t numbers[] = { 3, 5, 6 };
+	static const char *const order[] = { "fdatasync 000003.wal", "fdatasync 000005.wal", "fdatasync 000006.wal", NULL };
+	struct replay got;
+
+	write_unsynced_chain();
+	writer = wal_writer_close(writer);
+	fault_fs_record(disk.fault, true);
+	ck_assert_int_eq(replay(numbers, 3, 0, 1 << 20, &got, NULL), KV_OK);
+	ck_assert(fault_fs_in_order(disk.fault, order));
+	ck_assert_uint_eq(got.last_sequence, 10);
+	ck_assert_uint_eq(got.last_used, 6);
+	ck_assert_uint_eq(got.lost_segments, 0);
+	replay_free(&got);
+}
+END_TEST
+
+START_TEST(what_follows_a_lost_end_is_no_more_of_the_store)
+{
+	static const uint64_t numbers[] = { 3, 5, 6, 9 };
+	struct replay got;
+
+	write_unsynced_chain();
+	make_unused(9);
+	lose("000005.wal", WAL_FIRST_GROUP_OFFSET + 100); /* in the second group */
+	ck_assert_int_eq(replay(numbers, 4, 0, 1 << 20, &got, NULL), KV_OK);
+	ck_assert_uint_eq(got.last_used, 5);
+	ck_assert_uint_eq(got.lost_segments, 1);
+	ck_assert_uint_lt(got.end, WAL_FIRST_GROUP_OFFSET + 200);
+	ck_assert_uint_eq(got.last_sequence % 2, 0);
+	ck_assert_uint_lt(got.last_sequence, 8);
+	replay_free(&got);
+	lose("000003.wal", WAL_FIRST_GROUP_OFFSET); /* all of it */
+	ck_assert_int_eq(replay(numbers, 4, 0, 1 << 20, &got, NULL), KV_OK);
+	ck_assert_uint_eq(got.last_used, 3);
+	ck_assert_uint_eq(got.lost_segments, 2);
+	ck_assert_uint_eq(got.end, WAL_FIRST_GROUP_OFFSET);
+	ck_assert_uint_eq(got.last_sequence, 0);
+	ck_assert_uint_eq(got.count, 0);
+	replay_free(&got);
+}
+END_TEST
+
+START_TEST(a_segment_before_one_that_vouches_must_be_whole)
+{
+	static const uint64_t numbers[] = { 3, 5, 6 };
+	struct kv_error err = { 0 };
+	struct replay got;
+
+	write_unsynced_chain();
+	ck_assert_int_eq(wal_writer_vouch(writer, NULL), KV_OK);
+	lose("000003.wal", WAL_FIRST_GROUP_OFFSET + 100);
+	ck_assert_int_eq(replay(numbers, 3, 0, 1 << 20, &got, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.file, "000003.wal"));
+	replay_free(&got);
+}
+END_TEST
+
+START_TEST(a_segment_without_a_sync_that_goes_on_behind_its_end_is_damage)
+{
+	static const uint64_t numbers[] = { 3, 5 };
+	struct wal_header header = { .number = 5, .prev_number = 3, .prev_unsynced = true };
+	struct kv_error err = { 0 };
+	struct replay got;
+
+	begin(3);
+	append(2);
+	header.prev_end = wal_writer_end(writer);
+	append(2);
+	writer = wal_writer_close(writer);
+	header.first_sequence = sequence + 1;
+	make_unused(5);
+	ck_assert_int_eq(wal_writer_open(&disk.dir, &id, &header, &writer, NULL), KV_OK);
+	ck_assert_int_eq(replay(numbers, 2, 0, 1 << 20, &got, &err), KV_CORRUPT);
+	ck_assert_ptr_nonnull(strstr(err.text, "behind its end"));
+	replay_free(&got);
+}
+END_TEST
+
 START_TEST(what_was_replayed_is_synced_and_a_failure_to_do_so_is_told)
 {
 	static const uint64_t numbers[] = { 3 };
@@ -382,6 +493,10 @@ int main(void)
 	tcase_add_test(tcase, an_unused_segment_alone_is_damage);
 	tcase_add_test(tcase, a_bad_byte_before_the_end_of_an_earlier_segment_is_damage);
 	tcase_add_test(tcase, a_torn_last_group_is_left_out_and_measured);
+	tcase_add_test(tcase, a_chain_without_syncs_is_replayed_and_settled);
+	tcase_add_test(tcase, what_follows_a_lost_end_is_no_more_of_the_store);
+	tcase_add_test(tcase, a_segment_before_one_that_vouches_must_be_whole);
+	tcase_add_test(tcase, a_segment_without_a_sync_that_goes_on_behind_its_end_is_damage);
 	tcase_add_test(tcase, what_was_replayed_is_synced_and_a_failure_to_do_so_is_told);
 	tcase_add_test(tcase, what_no_sync_vouches_for_is_written_again_before_it_counts);
 	suite_add_tcase(suite, tcase);

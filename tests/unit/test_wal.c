@@ -64,6 +64,26 @@ START_TEST(a_header_of_another_place_is_told_from_damage)
 }
 END_TEST
 
+START_TEST(a_header_tells_whether_what_is_before_it_was_synced)
+{
+	uint8_t bytes[WAL_HEADER_BYTES];
+	struct wal_header header = sample_header, got;
+
+	header.prev_unsynced = true;
+	wal_header_encode(bytes, &id, &header);
+	ck_assert_uint_eq(get_fixed16(bytes + WAL_HEADER_FLAGS), WAL_FLAG_PREV_UNSYNCED);
+	ck_assert_int_eq(wal_header_decode(bytes, &id, 7, &got), KV_OK);
+	ck_assert(got.prev_unsynced);
+	wal_header_encode(bytes, &id, &sample_header);
+	ck_assert_int_eq(wal_header_decode(bytes, &id, 7, &got), KV_OK);
+	ck_assert(!got.prev_unsynced);
+	/* another flag means what this program does not know */
+	put_fixed16(bytes + WAL_HEADER_FLAGS, 2 | WAL_FLAG_PREV_UNSYNCED);
+	put_fixed64(bytes + 64, checksum64(slice_of(bytes, 64), WAL_MAGIC));
+	ck_assert_int_eq(wal_header_decode(bytes, &id, 7, &got), KV_UNSUPPORTED);
+}
+END_TEST
+
 /* 0 stands for any sequence, so groups could be missing behind such a header without a word. */
 START_TEST(a_header_without_a_first_sequence_is_none)
 {
@@ -198,7 +218,7 @@ START_TEST(a_made_segment_is_zeros_of_the_wanted_size_and_durable)
 
 	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		fault_fs_record(disk.fault, true);
-		ck_assert_int_eq(wal_make_segment(&disk.dir, 3, sizes[i], NULL), KV_OK);
+		ck_assert_int_eq(wal_make_segment(&disk.dir, 3, sizes[i], WAL_WRITTEN, NULL), KV_OK);
 		ck_assert(fault_fs_in_order(disk.fault, order));
 		content = disk_read(&disk, "000003.wal");
 		ck_assert_uint_eq(content.len, sizes[i]);
@@ -206,7 +226,29 @@ START_TEST(a_made_segment_is_zeros_of_the_wanted_size_and_durable)
 		buf_free(&content);
 		ck_assert_int_eq(dir_unlink(&disk.dir, "000003.wal", NULL), KV_OK);
 	}
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 4095, NULL), KV_INVALID);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 4095, WAL_WRITTEN, NULL), KV_INVALID);
+	ck_assert(!dir_has(&disk.dir, "000003.wal"));
+}
+END_TEST
+
+START_TEST(an_allocated_segment_is_as_large_and_nothing_is_written)
+{
+	static const char *const order[] = { "create 000003.wal", "fallocate 000003.wal", "fdatasync 000003.wal", "fsync", NULL };
+	static const char *const written[] = { "pwritev 000003.wal", NULL };
+	struct buf content;
+
+	fault_fs_record(disk.fault, true);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3000000, WAL_ALLOCATED, NULL), KV_OK);
+	ck_assert(fault_fs_in_order(disk.fault, order));
+	ck_assert(!fault_fs_in_order(disk.fault, written));
+	content = disk_read(&disk, "000003.wal");
+	ck_assert_uint_eq(content.len, 3000000);
+	ck_assert(all_zero(buf_slice(&content)));
+	buf_free(&content);
+	ck_assert_int_eq(dir_unlink(&disk.dir, "000003.wal", NULL), KV_OK);
+	fault_fs_fail(disk.fault, FAULT_FALLOCATE, 1, ENOSPC);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3000000, WAL_ALLOCATED, NULL), KV_NO_SPACE);
+	fault_fs_heal(disk.fault);
 	ck_assert(!dir_has(&disk.dir, "000003.wal"));
 }
 END_TEST
@@ -216,7 +258,7 @@ START_TEST(an_existing_segment_is_neither_made_again_nor_removed)
 	struct buf content;
 
 	disk_write(&disk, "000003.wal", slice_of_string("precious"));
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_INVALID);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, WAL_WRITTEN, NULL), KV_INVALID);
 	content = disk_read(&disk, "000003.wal");
 	ck_assert(slice_equal(buf_slice(&content), slice_of_string("precious")));
 	buf_free(&content);
@@ -248,7 +290,7 @@ START_TEST(zeros_reach_the_disk_in_small_pieces)
 	struct unsynced unsynced = { 0 };
 
 	fault_fs_hook(disk.fault, watch_zeros, &unsynced);
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, (5 << 20) + 7, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, (5 << 20) + 7, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_uint_eq(unsynced.now, 0);
 	ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 9 << 20, NULL), KV_OK);
 	ck_assert_uint_eq(unsynced.now, 0);
@@ -265,13 +307,13 @@ START_TEST(a_segment_that_could_not_be_made_is_gone)
 	struct kv_error err;
 	uint64_t writes;
 
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 1, 3 << 20, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 1, 3 << 20, WAL_WRITTEN, NULL), KV_OK);
 	writes = fault_fs_count(disk.fault, FAULT_PWRITEV);
 	ck_assert_uint_ge(writes, 3);
 	for (unsigned i = 0; i < 4; i++)
 		for (uint64_t nth = 1; nth <= (make_ops[i] == FAULT_PWRITEV ? writes : 1); nth++) {
 			fault_fs_fail(disk.fault, make_ops[i], nth, ENOSPC);
-			ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3 << 20, &err), KV_NO_SPACE);
+			ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3 << 20, WAL_WRITTEN, &err), KV_NO_SPACE);
 			ck_assert_int_eq(err.errnum, ENOSPC);
 			ck_assert(!dir_has(&disk.dir, "000003.wal"));
 			fault_fs_heal(disk.fault);
@@ -293,7 +335,7 @@ START_TEST(a_segment_is_resized_with_zeros_and_durably)
 {
 	static const uint64_t sizes[] = { 1 << 20, 3000000, 4096, 4096, 65537 };
 
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, WAL_WRITTEN, NULL), KV_OK);
 	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		fault_fs_record(disk.fault, true);
 		ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, sizes[i], NULL), KV_OK);
@@ -307,7 +349,7 @@ END_TEST
 
 START_TEST(a_segment_that_finds_no_space_to_grow_keeps_its_size)
 {
-	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, WAL_WRITTEN, NULL), KV_OK);
 	for (uint64_t nth = 1; nth <= 16; nth++) {
 		fault_fs_fail(disk.fault, FAULT_PWRITEV, nth, ENOSPC);
 		ck_assert_int_eq(wal_resize_segment(&disk.dir, 3, 1 << 20, NULL), KV_NO_SPACE);
@@ -370,7 +412,7 @@ START_TEST(a_failed_recycling_is_reported_and_leaves_one_file)
 		FAULT_FSYNC };
 
 	for (unsigned i = 0; i < 5; i++) {
-		ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, NULL), KV_OK);
+		ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 8192, WAL_WRITTEN, NULL), KV_OK);
 		fault_fs_fail(disk.fault, ops[i], 1, EIO);
 		ck_assert_int_eq(wal_recycle_segment(&disk.dir, 3, 9, NULL), KV_IO);
 		fault_fs_heal(disk.fault);
@@ -441,6 +483,7 @@ int main(void)
 	tcase_add_test(tc, a_segment_header_has_exactly_these_bytes);
 	tcase_add_test(tc, zeros_reach_the_disk_in_small_pieces);
 	tcase_add_test(tc, a_header_of_another_place_is_told_from_damage);
+	tcase_add_test(tc, a_header_tells_whether_what_is_before_it_was_synced);
 	tcase_add_test(tc, a_header_without_a_first_sequence_is_none);
 	tcase_add_test(tc, every_flipped_byte_of_a_header_is_damage);
 	tcase_add_test(tc, a_group_header_has_exactly_these_bytes);
@@ -448,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, a_group_header_with_impossible_fields_is_none);
 	tcase_add_test(tc, groups_begin_at_multiples_of_eight);
 	tcase_add_test(tc, a_made_segment_is_zeros_of_the_wanted_size_and_durable);
+	tcase_add_test(tc, an_allocated_segment_is_as_large_and_nothing_is_written);
 	tcase_add_test(tc, an_existing_segment_is_neither_made_again_nor_removed);
 	tcase_add_test(tc, a_segment_that_could_not_be_made_is_gone);
 	tcase_add_test(tc, a_segment_is_resized_with_zeros_and_durably);

@@ -199,7 +199,7 @@ START_TEST(a_segment_that_was_never_begun_is_unused)
 	struct wal_log_found found;
 	struct buf junk = { 0 };
 
-	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 8192, WAL_WRITTEN, NULL), KV_OK);
 	found = wal_log_read(&log_, 1, 0);
 	ck_assert_int_eq(found.status, KV_OK);
 	ck_assert_int_eq(found.state, WAL_SEGMENT_UNUSED);

@@ -70,7 +70,7 @@ START_TEST(only_an_unused_segment_is_begun)
 	ck_assert_int_eq(begin(1), KV_NOT_FOUND);
 	disk_write(&log_.disk, "000001.wal", slice_of_string("too short"));
 	ck_assert_int_eq(begin(1), KV_INVALID);
-	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_int_eq(begin(2), KV_OK);
 	ck_assert_int_eq(begin(2), KV_OK); /* a header holds nothing yet */
 	wal_log_begin_existing(&log_, 2);
@@ -90,7 +90,7 @@ END_TEST
 
 START_TEST(a_segment_of_one_block_has_room_to_grow)
 {
-	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 4096, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 4096, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_int_eq(begin(1), KV_OK);
 	ck_assert_int_eq(begin(1), KV_OK);
 	wal_log_begin_existing(&log_, 1);
@@ -108,7 +108,7 @@ START_TEST(a_failed_begin_is_reported_at_every_call)
 	kv_status status = KV_IO;
 	uint64_t failed = 0;
 
-	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 8192, NULL), KV_OK);
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 8192, WAL_WRITTEN, NULL), KV_OK);
 	for (uint64_t nth = 1; status != KV_OK; nth++) {
 		fault_fs_fail(log_.disk.fault, FAULT_ANY, nth, EIO);
 		status = wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, &err);
@@ -124,6 +124,49 @@ START_TEST(a_failed_begin_is_reported_at_every_call)
 	fault_alloc_fail(0, false);
 	ck_assert_int_eq(status, KV_NO_MEMORY);
 	ck_assert_ptr_null(writer);
+}
+END_TEST
+
+START_TEST(who_vouches_for_the_past_changes_only_the_flag)
+{
+	struct wal_header header = { .number = 2, .prev_number = 1, .prev_end = 8192, .first_sequence = 9, .prev_unsynced = true };
+	struct buf before, after;
+	struct wal_writer *writer;
+
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, WAL_WRITTEN, NULL), KV_OK);
+	ck_assert_int_eq(wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, NULL), KV_OK);
+	before = disk_read(&log_.disk, "000002.wal");
+	ck_assert_uint_eq(get_fixed16(before.data + WAL_HEADER_FLAGS), WAL_FLAG_PREV_UNSYNCED);
+	ck_assert_int_eq(wal_writer_vouch(writer, NULL), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_ANY, 1, EIO); /* the second time there is nothing to do */
+	ck_assert_int_eq(wal_writer_vouch(writer, NULL), KV_OK);
+	fault_fs_heal(log_.disk.fault);
+	wal_writer_close(writer);
+	after = disk_read(&log_.disk, "000002.wal");
+	header.prev_unsynced = false;
+	header.blocks = 2;
+	wal_header_encode(before.data, &log_.id, &header);
+	ck_assert(slice_equal(buf_slice(&before), buf_slice(&after)));
+	buf_free(&before);
+	buf_free(&after);
+}
+END_TEST
+
+START_TEST(who_cannot_vouch_writes_no_more)
+{
+	struct wal_header header = { .number = 2, .first_sequence = 9, .prev_unsynced = true };
+	struct kv_error err = { 0 };
+	struct wal_writer *writer;
+
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, WAL_WRITTEN, NULL), KV_OK);
+	ck_assert_int_eq(wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, NULL), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_ANY, 1, EIO);
+	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_UNCERTAIN);
+	fault_fs_heal(log_.disk.fault);
+	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_IO);
+	ck_assert_int_eq(wal_append(writer, &(struct wal_group){ .first_sequence = 9, .count = 1 },
+				 &(struct slice){ .data = (const uint8_t *)"abcdef", .len = 6 }, 1, &err), KV_IO);
+	wal_writer_close(writer);
 }
 END_TEST
 
@@ -500,6 +543,8 @@ int main(void)
 	tcase_add_test(tc, a_segment_is_begun_before_any_group_can_be_durable);
 	tcase_add_test(tc, only_an_unused_segment_is_begun);
 	tcase_add_test(tc, a_segment_of_one_block_has_room_to_grow);
+	tcase_add_test(tc, who_vouches_for_the_past_changes_only_the_flag);
+	tcase_add_test(tc, who_cannot_vouch_writes_no_more);
 	tcase_add_test(tc, a_failed_begin_is_reported_at_every_call);
 	tcase_add_test(tc, a_group_is_one_write_of_header_payload_and_zeros);
 	tcase_add_test(tc, a_group_tells_what_was_durable_before_it);
