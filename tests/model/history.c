@@ -47,11 +47,11 @@ void history_options(struct history *h, struct store_options *ret)
 	ret->data_dir = HISTORY_PATH;
 	ret->tunables.flush_interval_s = (uint32_t)history_below(h, 2);
 	ret->tunables.compaction_threshold = 2 + (uint32_t)history_below(h, 3);
-	ret->memtable_bytes = h->is_lazy ? 131072 : 16384 << history_below(h, 3);
+	ret->memtable_bytes = h->kind == HISTORY_LAZY ? 131072 : h->kind == HISTORY_UNSYNCED ? 16384 : 16384 << history_below(h, 3);
 	ret->block_cache_bytes = history_below(h, 2) * 65536;
 	ret->large_value_bytes = HISTORY_LARGE;
 	ret->change_log_bytes = h->change_log_bytes;
-	ret->durability = h->is_lazy || history_below(h, 2) == 0 ? STORE_DURABLE_OS : STORE_DURABLE_COMMIT;
+	ret->durability = h->kind != HISTORY_MIXED || history_below(h, 2) == 0 ? STORE_DURABLE_OS : STORE_DURABLE_COMMIT;
 	ret->compression = compressions[history_below(h, 3)];
 	ret->compaction_threads = 1 + (unsigned)history_below(h, 2);
 }
@@ -384,7 +384,7 @@ static void put_disk(struct history *h, struct sim_disk *disk)
 	h->first_version = h->last_version;
 }
 
-struct history *history_new(uint64_t seed, bool is_lazy)
+struct history *history_new(uint64_t seed, enum history_kind kind)
 {
 	static const uint64_t change_logs[] = { 0, 100 << 10, 64 << 20 };
 	struct history *h = calloc(1, sizeof *h);
@@ -392,8 +392,8 @@ struct history *history_new(uint64_t seed, bool is_lazy)
 	history_must(h != NULL, "out of memory");
 	h->random = seed;
 	h->model = model_new();
-	h->change_log_bytes = change_logs[history_below(h, 3)];
-	h->is_lazy = is_lazy;
+	h->change_log_bytes = kind == HISTORY_UNSYNCED ? 0 : change_logs[history_below(h, 3)];
+	h->kind = kind;
 	make_keys(h);
 	put_disk(h, sim_disk_new());
 	return h;

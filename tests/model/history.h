@@ -51,6 +51,12 @@ struct history_checkpoint {
 	uint64_t from, to; /* it holds the state at a version of these */
 };
 
+enum history_kind {
+	HISTORY_MIXED,
+	HISTORY_LAZY,     /* few syncs and a larger log, which is then written through windows */
+	HISTORY_UNSYNCED, /* small segments, of which many see no sync, and no change feed: so they are left without one */
+};
+
 struct history {
 	uint64_t random;
 	struct sim_disk *disk; /* owned */
@@ -65,8 +71,9 @@ struct history {
 	struct history_checkpoint checkpoints[HISTORY_CHECKPOINTS]; /* of this journal */
 	size_t checkpoint_count;
 	uint64_t change_log_bytes; /* the same for all of its life; so is */
-	bool is_lazy;              /* few syncs and a larger log, which is then written through windows */
+	enum history_kind kind;
 	uint64_t flushes, compactions, large_values;
+	uint64_t lost_segments; /* starts that told of segments that a power cut had taken (judge.c) */
 	_Atomic uint64_t windows; /* counted by all threads */
 
 	bool faulty; /* the store may fail: what it must not do then is checked */
@@ -79,7 +86,7 @@ struct history {
 };
 
 /* A new disk, without a store. Whatever is wrong ends the test, here and below. */
-struct history *history_new(uint64_t seed, bool is_lazy);
+struct history *history_new(uint64_t seed, enum history_kind kind);
 struct history *history_free(struct history *history);
 
 /* Opens the store, does so many operations, and closes it. */

@@ -106,10 +106,11 @@ static void add_operation(struct history *h, struct flight *f, bool small)
 
 static void set_durability(struct history *h, struct flight *f)
 {
+	static const uint64_t one_in[] = { [HISTORY_MIXED] = 5, [HISTORY_LAZY] = 100, [HISTORY_UNSYNCED] = 40 };
 	enum store_durability durability = STORE_DURABLE_DEFAULT;
 	bool durable = h->sync_commits;
 
-	switch (history_below(h, h->is_lazy ? 100 : 5)) {
+	switch (history_below(h, one_in[h->kind])) {
 	case 0:
 		durability = STORE_DURABLE_COMMIT;
 		durable = true;

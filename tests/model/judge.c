@@ -12,6 +12,7 @@ struct judgement {
 	struct store *store;
 	uint64_t version;
 	char event[500]; /* one that must not be */
+	bool lost_segments;
 };
 
 static char text[900];
@@ -56,6 +57,7 @@ static void on_event(void *arg, enum log_level level, const char *event)
 
 	if (level == LOG_LEVEL_ERROR || strstr(event, "change feed"))
 		snprintf(j->event, sizeof j->event, "%s", event);
+	j->lost_segments = j->lost_segments || strstr(event, "was not asked to be durable");
 }
 
 static const char *open_store(struct judgement *j, struct sim_disk *disk, const char *path)
@@ -265,6 +267,7 @@ const char *judge_disk(struct history *h, struct sim_disk *disk, const struct ju
 	const char *ret = open_store(&j, disk, HISTORY_PATH), *at_close;
 
 	*ret_version = j.version;
+	h->lost_segments += j.lost_segments;
 	if (!ret)
 		ret = check_bounds(&j, bounds);
 	if (!ret)

@@ -33,7 +33,7 @@ static const char *const fault_names[] = { "operation", "ENOSPC at operation", "
 
 static struct history *begin(uint64_t seed)
 {
-	struct history *h = history_new(seed, false);
+	struct history *h = history_new(seed, HISTORY_MIXED);
 
 	h->faulty = true;
 	h->change_log_bytes = 100 << 10;

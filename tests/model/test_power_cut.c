@@ -19,18 +19,19 @@ enum {
 	STATES_LONG = 100000,
 	LIVES = 4, /* of a history, with a cut between each two */
 	PLACES = 25, /* where a life is cut that is not cut everywhere */
-	KINDS = 3,
+	KINDS = 4,
 };
 
 /* They take turns. */
 static const struct kind {
-	bool is_lazy;
+	enum history_kind kind;
 	bool everywhere; /* cut after each operation of the disk */
 	unsigned operations;
-} kinds[KINDS] = { { .is_lazy = true, .operations = 300 }, { .operations = 100 }, { .everywhere = true, .operations = 10 } };
+} kinds[KINDS] = { { .kind = HISTORY_LAZY, .operations = 300 }, { .operations = 100 }, { .everywhere = true, .operations = 10 },
+	{ .kind = HISTORY_UNSYNCED, .operations = 300 } };
 
 static struct totals {
-	uint64_t states, of_recovery, histories, torn, flushes, compactions, large_values, windows, checkpoints;
+	uint64_t states, of_recovery, histories, torn, unsynced, flushes, compactions, large_values, windows, checkpoints;
 } totals;
 
 static uint64_t states_wanted(void)
@@ -108,7 +109,7 @@ static uint64_t chance_of(struct history *h, const struct kind *kind)
 
 static void one_history(uint64_t seed, const struct kind *kind)
 {
-	struct history *h = history_new(seed, kind->is_lazy);
+	struct history *h = history_new(seed, kind->kind);
 
 	for (unsigned life = 0; life < LIVES; life++) {
 		/* sometimes nothing but a recovery */
@@ -126,6 +127,7 @@ static void one_history(uint64_t seed, const struct kind *kind)
 	totals.compactions += h->compactions;
 	totals.large_values += h->large_values;
 	totals.windows += h->windows;
+	totals.unsynced += h->lost_segments;
 	history_free(h);
 }
 
@@ -136,13 +138,14 @@ START_TEST(a_power_cut_takes_back_nothing_that_was_promised)
 	while (totals.states < wanted)
 		one_history(runner_random(&random), &kinds[totals.histories % KINDS]);
 	printf("states %" PRIu64 ", of these %" PRIu64 " cuts of a recovery alone and %" PRIu64
-	       " that lost something unpromised; histories %" PRIu64 ", flushes %" PRIu64 ", compactions %" PRIu64
+	       " that lost something unpromised, %" PRIu64 " of them whole segments; histories %" PRIu64 ", flushes %" PRIu64 ", compactions %" PRIu64
 	       ", large values %" PRIu64 ", windows %" PRIu64 ", checkpoints %" PRIu64 "\n",
-		totals.states, totals.of_recovery, totals.torn, totals.histories, totals.flushes, totals.compactions,
+		totals.states, totals.of_recovery, totals.torn, totals.unsynced, totals.histories, totals.flushes, totals.compactions,
 		totals.large_values, totals.windows, totals.checkpoints);
 	if (wanted >= STATES_DEFAULT) {
 		ck_assert_uint_gt(totals.of_recovery, 0);
 		ck_assert_uint_gt(totals.torn, 0);
+		ck_assert_uint_gt(totals.unsynced, 0);
 		ck_assert_uint_gt(totals.flushes, 0);
 		ck_assert_uint_gt(totals.compactions, 0);
 		ck_assert_uint_gt(totals.large_values, 0);

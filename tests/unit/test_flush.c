@@ -9,7 +9,9 @@
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -674,6 +676,56 @@ START_TEST(a_write_that_asks_vouches_for_the_log_before_it)
 }
 END_TEST
 
+struct gate {
+	sem_t reached, open;
+	atomic_bool passed;
+};
+
+/* Holds the flush thread before it makes its first table. */
+static void hold_flush(void *arg, enum fault_op op, const char *name)
+{
+	struct gate *gate = arg;
+
+	if (op != FAULT_OPEN || !strstr(name, ".sst") || atomic_exchange(&gate->passed, true))
+		return;
+	sem_post(&gate->reached);
+	while (sem_wait(&gate->open) != 0)
+		;
+}
+
+START_TEST(a_write_that_asks_has_synced_what_no_table_has)
+{
+	char before[40], header[40], group[40], after[40];
+	const char *const order[] = { before, header, group, after, NULL };
+	struct gate gate = { .passed = false };
+	uint64_t old, number;
+
+	small.options.change_log_bytes = 0;
+	small_store_open(&small);
+	put_and_flush();
+	old = newest_used_header().number;
+	ck_assert_int_eq(filename_parse(small_newest(&small, ".wal"), &number), FILENAME_WAL);
+	ck_assert(sem_init(&gate.reached, 0, 0) == 0 && sem_init(&gate.open, 0, 0) == 0);
+	fault_fs_hook(small.disk.fault, hold_flush, &gate);
+	for (unsigned i = 0; small_stats(&small).frozen_memtables == 0; i++)
+		small_fill(&small, i, i + 1, "value");
+	while (sem_wait(&gate.reached) != 0)
+		;
+	fault_fs_record(small.disk.fault, true);
+	put_durably("c", "3");
+	snprintf(before, sizeof before, "fdatasync %06" PRIu64 ".wal", old);
+	snprintf(header, sizeof header, "pwritev %06" PRIu64 ".wal 0 72", number);
+	snprintf(group, sizeof group, "pwritev %06" PRIu64 ".wal", number);
+	snprintf(after, sizeof after, "fdatasync %06" PRIu64 ".wal", number);
+	ck_assert(fault_fs_in_order(small.disk.fault, order));
+	sem_post(&gate.open);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	sem_destroy(&gate.reached);
+	sem_destroy(&gate.open);
+}
+END_TEST
+
 /* The feed reads its segments for long. */
 START_TEST(with_a_change_feed_each_segment_is_synced)
 {
@@ -842,6 +894,7 @@ int main(void)
 	tcase_add_test(tcase, no_failure_on_the_way_to_the_next_segment_loses_a_write);
 	tcase_add_test(tcase, a_log_without_syncs_is_left_so_and_its_files_are_new);
 	tcase_add_test(tcase, a_write_that_asks_vouches_for_the_log_before_it);
+	tcase_add_test(tcase, a_write_that_asks_has_synced_what_no_table_has);
 	tcase_add_test(tcase, with_a_change_feed_each_segment_is_synced);
 	tcase_add_test(tcase, the_next_segment_is_made_from_the_one_that_a_flush_retires);
 	tcase_add_test(tcase, a_store_that_is_left_alone_gives_its_log_back_and_grows_it_again);
