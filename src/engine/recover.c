@@ -24,12 +24,23 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* On a full disk the reserve is for this, too: then the store is open for reading and for deletes. False: there is none to be had any more. */
+/* The segment that was made ahead holds only zeros. MANIFEST names it, so it stays there, with nothing but room for its header. */
+static bool cut_unused(struct recovery *recovery)
+{
+	uint64_t number = recovery->replay.unused;
+
+	if (number == 0 || recovery->unused_is_cut)
+		return false;
+	recovery->unused_is_cut = true;
+	return wal_resize_segment(&recovery->engine->dir, number, WAL_FIRST_GROUP_OFFSET, NULL) == KV_OK;
+}
+
+/* On a full disk the reserve is for this, too: then the store is open for reading and for deletes. False: there is no space to be had any more. */
 static bool finds_space(struct recovery *recovery, kv_status status)
 {
-	if (status != KV_NO_SPACE || !reserve_release(&recovery->engine->dir))
+	if (status != KV_NO_SPACE || (!reserve_release(&recovery->engine->dir) && !cut_unused(recovery)))
 		return false;
-	health_set(&recovery->engine->health, HEALTH_DISK_FULL, "there was no space for the start but the reserve");
+	health_set(&recovery->engine->health, HEALTH_DISK_FULL, "there was no space for the start but the reserve, or a log segment made ahead");
 	return true;
 }
 

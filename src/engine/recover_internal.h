@@ -14,6 +14,7 @@ struct recovery {
 	struct replay replay;
 	uint64_t segment;         /* the one begun */
 	bool torn_is_kept;
+	bool unused_is_cut;       /* the segment made ahead has given its space back */
 	bool has_begun;           /* 5 is done */
 	uint64_t sweep_errors;
 };

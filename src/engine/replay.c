@@ -94,6 +94,7 @@ static kv_status chain_open(struct replay *replay, const uint64_t *numbers, size
 		return misfit(unused, err, "the segment has lost its header");
 	if (status == KV_OK)
 		set_ends(chain);
+	replay->unused = unused;
 	return status;
 }
 

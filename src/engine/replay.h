@@ -18,6 +18,7 @@ struct replay {
 	struct memtable **memtables; /* malloc'ed, oldest first, a reference on each */
 	size_t count;
 	uint64_t oldest_needed;  /* the first segment that holds something not in a table; UINT64_MAX: none */
+	uint64_t unused;         /* the segment that is made ahead, 0: none */
 	uint64_t last_used;      /* the newest segment that was in use, 0: none */
 	uint64_t end;            /* where its groups end */
 	uint64_t torn_end;       /* > end: an incomplete group follows up to here */

@@ -289,32 +289,6 @@ START_TEST(a_start_on_a_full_disk_opens_for_reading_and_deletes)
 }
 END_TEST
 
-/* As much is free afterwards. */
-static void leave_free(uint64_t bytes)
-{
-	struct statvfs disk;
-	int fd;
-
-	snprintf(ballast_path, sizeof ballast_path, "%s/somebody-else", path);
-	fd = open(ballast_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(statvfs(path, &disk), 0);
-	ck_assert_int_eq(posix_fallocate(fd, 0, (off_t)(disk.f_bavail * disk.f_bsize - bytes)), 0);
-	close(fd);
-}
-
-static const struct {
-	const char *disk;
-	uint64_t memtable_bytes;
-	unsigned keys; /* of 2 kB in the log */
-	uint64_t left; /* free before the start, which then has what was made ahead as well */
-	bool has_reserve;
-} starts[] = {
-	{ "12m", 1 << 20, 150, 5 << 18, false },
-	{ "12m", 1 << 20, 430, 24 << 10, false },
-	{ "40m", 4 << 20, 1850, 60 << 10, true },
-};
-
 /* Is the newest segment one that nobody has begun? */
 static bool has_spare(void)
 {
@@ -347,6 +321,58 @@ static void wait_for_spare(void)
 		ck_assert_int_ge(sched_yield(), 0);
 	}
 }
+
+/* Somebody has removed the reserve; but there is a segment of zeros that nobody needs yet. */
+START_TEST(a_start_without_a_reserve_takes_the_space_of_the_segment_made_ahead)
+{
+	char reserve[512];
+
+	begin("12m", 1 << 20);
+	for (; written < 100; written++)
+		ck_assert_int_eq(put(written), KV_OK);
+	wait_for_spare();
+	store = store_close(store);
+	snprintf(reserve, sizeof reserve, "%s/RESERVE", path);
+	ck_assert_int_eq(unlink(reserve), 0);
+	take_the_rest(true);
+	ck_assert_int_eq(try_open(), KV_OK);
+	expect_present(0, written);
+	must_delete(delete_one, --written);
+	reopen();
+	expect_present(0, written);
+	ck_assert_int_eq(unlink(ballast_path), 0);
+	wait_until_healthy();
+	ck_assert_int_eq(put(written++), KV_OK);
+	expect_present(0, written);
+	end();
+}
+END_TEST
+
+/* As much is free afterwards. */
+static void leave_free(uint64_t bytes)
+{
+	struct statvfs disk;
+	int fd;
+
+	snprintf(ballast_path, sizeof ballast_path, "%s/somebody-else", path);
+	fd = open(ballast_path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(statvfs(path, &disk), 0);
+	ck_assert_int_eq(posix_fallocate(fd, 0, (off_t)(disk.f_bavail * disk.f_bsize - bytes)), 0);
+	close(fd);
+}
+
+static const struct {
+	const char *disk;
+	uint64_t memtable_bytes;
+	unsigned keys; /* of 2 kB in the log */
+	uint64_t left; /* free before the start, which then has what was made ahead as well */
+	bool has_reserve;
+} starts[] = {
+	{ "12m", 1 << 20, 150, 5 << 18, false },
+	{ "12m", 1 << 20, 430, 24 << 10, false },
+	{ "40m", 4 << 20, 1850, 60 << 10, true },
+};
 
 /* New segments of the log took all that was left, and what had been replayed could never be written to a table: the disk stayed full for ever. */
 START_TEST(a_start_leaves_room_for_what_it_replayed)
@@ -397,6 +423,7 @@ int main(void)
 	tcase_set_timeout(tcase, getenv("KV_LONG") ? 3600 : 200);
 	tcase_add_test(tcase, a_full_disk_can_be_freed_by_deletes_again_and_again);
 	tcase_add_test(tcase, a_disk_smaller_than_a_memtable_takes_writes_until_it_is_full);
+	tcase_add_test(tcase, a_start_without_a_reserve_takes_the_space_of_the_segment_made_ahead);
 	tcase_add_test(tcase, a_start_on_a_full_disk_opens_for_reading_and_deletes);
 	tcase_add_loop_test(tcase, a_start_leaves_room_for_what_it_replayed, 0, sizeof starts / sizeof starts[0]);
 	suite_add_tcase(suite, tcase);
