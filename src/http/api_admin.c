@@ -24,13 +24,21 @@ struct admin {
 	uint64_t elapsed_us;
 	struct kv_error err;
 	char *path; /* of a checkpoint */
+	bool is_alone; /* it has set service->admin_busy: the thread that has the request, or its job while there is one */
 };
+
+static void let_others(struct admin *admin)
+{
+	if (admin->is_alone)
+		atomic_store(&admin->service->admin_busy, false);
+	admin->is_alone = false;
+}
 
 static void free_admin(void *own)
 {
 	struct admin *admin = own;
 
-	atomic_store(&admin->service->admin_busy, false);
+	let_others(admin);
 	free(admin->path);
 	free(admin);
 }
@@ -59,6 +67,7 @@ static bool begin(struct request *request, kv_status (*run)(struct admin *))
 	}
 	admin->service = service;
 	admin->run = run;
+	admin->is_alone = true;
 	request->own = admin;
 	request->own_free = free_admin;
 	return true;
@@ -76,6 +85,7 @@ static kv_status work(struct request *request)
 	status = admin->run(admin);
 	store_get_stats(store, &admin->after);
 	admin->elapsed_us = clock_monotonic_us() - begun_us;
+	let_others(admin); /* before the answer: who has got that may ask for the next */
 	return status;
 }
 

@@ -75,6 +75,14 @@ START_TEST(a_flush_says_what_it_wrote)
 }
 END_TEST
 
+/* Who has his answer may ask for the next: one job at a time does not mean that somebody must wait longer than that. */
+START_TEST(one_after_the_other_is_never_too_soon)
+{
+	for (unsigned i = 0; i < 300; i++)
+		ck_assert_uint_eq(fake_server_call("POST", "/v1/admin/flush", NULL, NULL)->status, 200);
+}
+END_TEST
+
 START_TEST(a_compaction_leaves_one_version)
 {
 	json_t *json = ask("POST", "/v1/admin/flush", 200);
@@ -267,6 +275,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_flush_says_what_it_wrote);
 	tcase_add_test(tests, a_compaction_leaves_one_version);
+	tcase_add_test(tests, one_after_the_other_is_never_too_soon);
 	tcase_add_test(tests, a_checkpoint_is_a_store);
 	tcase_add_test(tests, names_of_checkpoints_are_one_plain_component);
 	tcase_add_loop_test(tests, without_a_place_there_is_no_checkpoint, 0, 2);
