@@ -68,7 +68,8 @@ struct catalog_edit {
  * KV_IO: the store must go to failed; after the former every other change gets KV_IO. Background threads; not inside a read section. */
 kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err);
 
-/* Makes a segment ahead when there is none: from the retired one, if that has about `bytes`, else of so many zeros. Background
+/* Makes a segment ahead when there is none: from the retired one, if that has about `bytes`, else of so many zeros; with WAL_ALLOCATED
+ * always a new one, of space that is only reserved. Background
  * thread. */
 kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, enum wal_space space, struct kv_error *err);
 

@@ -151,8 +151,9 @@ static kv_status make_durable(struct engine *engine, const struct group *group)
 	struct kv_error err = { 0 };
 
 	if (group->sync && rotate_sync_before(engine, &err) != KV_OK) {
-		wal_failed(engine, &err);
-		return KV_IO; /* of this group nothing was written */
+		kv_status status = wal_failed(engine, &err);
+
+		return status == KV_UNCERTAIN ? KV_IO : status; /* of this group nothing was written */
 	}
 	if (wal_append(commit->wal, &header, commit->pieces, group->pieces, &err) != KV_OK)
 		return wal_failed(engine, &err);

@@ -4,7 +4,8 @@
  * under the thread or lock that may touch them.
  *
  * Locks, in the order in which they may be taken: catalog.io_mu, then views.mu or background.mu or commit.mu or history.mu (never two
- * of these at once). None is held over I/O but io_mu, and io_mu is never taken by a reader or by the commit.
+ * of these at once). None is held over I/O but io_mu, and io_mu is never taken by a reader or by the commit. unsynced.mu is held over a sync of what was left without
+ * one: no other is taken under it, and only the leader of the commit and the flush thread take it, holding none.
  */
 #ifndef KV_ENGINE_ENGINE_INTERNAL_H
 #define KV_ENGINE_ENGINE_INTERNAL_H
@@ -239,7 +240,8 @@ void commit_group(struct engine *engine, struct engine_write *list);
 kv_status rotate_make_room(struct engine *engine, uint64_t bytes, bool for_deletes);
 /* Freezes the active memtable if it holds anything, or engine->leave_segment is set. KV_BUSY: no WAL segment made ahead yet. KV_NO_MEMORY: may be tried again. */
 kv_status rotate_now(struct engine *engine);
-/* Makes durable what is before the active segment, for a group that is to be durable. After a failure (KV_UNCERTAIN, KV_IO) no other try succeeds. */
+/* Makes durable what is before the active segment, for a group that is to be durable. KV_NO_SPACE, KV_NO_MEMORY: may be tried again. After any other
+ * failure (KV_UNCERTAIN, KV_IO) no try succeeds. */
 kv_status rotate_sync_before(struct engine *engine, struct kv_error *err);
 /* Is level 0 so long that writes wait? Any thread. */
 bool rotate_is_stalled(struct engine *engine);

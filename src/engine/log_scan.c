@@ -17,6 +17,7 @@ struct segment {
 	uint64_t number;           /* of its content */
 	enum wal_segment_state state;
 	bool cut;                  /* groups may be missing at its end */
+	bool left_out;             /* a start ended the store before it (replay.c) */
 	uint64_t told_end;         /* where its successor says that it ends; 0: it has none, or the reader knows */
 };
 
@@ -127,7 +128,7 @@ static void close_all(struct walk *walk)
 
 static bool is_used(const struct segment *segment)
 {
-	return segment->reader && segment->state != WAL_SEGMENT_UNUSED;
+	return segment->reader && segment->state != WAL_SEGMENT_UNUSED && !segment->left_out;
 }
 
 /* Only one segment is made ahead, and the header of the one before it is durable then: so of those without a header all but the last had one.
@@ -151,6 +152,21 @@ static void vouch(struct walk *walk, size_t i)
 		}
 }
 
+/* Without a MANIFEST: segment `i` goes on behind an earlier one than the one in front of it. Those between were no more of the store when it was begun.
+ * The earlier one; NULL: there is none. */
+static struct segment *leave_out(struct walk *walk, size_t i, uint64_t prev_number)
+{
+	size_t at = i;
+
+	while (at > 0 && walk->segments[at - 1].number != prev_number)
+		at--;
+	if (at == 0 || prev_number == 0)
+		return NULL;
+	for (size_t between = at; between < i; between++)
+		walk->segments[between].left_out = true;
+	return &walk->segments[at - 1];
+}
+
 /* `before`: the used one in front of it, or NULL. */
 static void set_end(struct walk *walk, struct segment *before, const struct segment *segment)
 {
@@ -159,6 +175,10 @@ static void set_end(struct walk *walk, struct segment *before, const struct segm
 	if (!before || segment->state != WAL_SEGMENT_USED || segment->number == before->number)
 		return;
 	header = wal_reader_header(segment->reader);
+	if (walk->scan->give_all && header->prev_number != before->number)
+		before = leave_out(walk, (size_t)(segment - walk->segments), header->prev_number);
+	if (!before)
+		return;
 	if (header->prev_number == before->number)
 		before->told_end = header->prev_end;
 	else if (!walk->scan->give_all && !walk->missing)
@@ -256,6 +276,8 @@ static kv_status walk_segment(struct walk *walk, struct segment *segment, struct
 		return status;
 	end = wal_reader_end(segment->reader, &torn_end);
 	filename_make(name, FILENAME_WAL, segment->name_number);
+	if (segment->told_end > 0 && segment->told_end < end)
+		fault(walk, segment->name_number, segment->told_end, "it goes on behind where the next segment says that it ends");
 	if (segment->told_end > end) {
 		walk->ended = true;
 		scan->events.unsynced(scan->events.arg, name, end, segment->told_end);

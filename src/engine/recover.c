@@ -4,7 +4,8 @@
  *
  *	1. identity: FORMAT is read, or made in a directory that holds no file of ours
  *	2. MANIFEST: every file that it names must be there
- *	3. the WAL segments are replayed, oldest first, into memtables; a torn tail of the newest is set aside
+ *	3. the WAL segments are replayed, oldest first, into memtables; a torn tail of the newest is set aside; where a power cut
+ *	   has taken the end of one that was left without a sync, the store ends there
  *	4. what was replayed is settled on stable storage: it will be read, so no crash may take it back; the change feed is told its segments
  *	5. a new segment is begun, whose header says where the last one ends; it is never appended to again
  *	6. a new MANIFEST names it; from here on the store is open
@@ -378,6 +379,9 @@ static void sweep(struct recovery *recovery)
 	struct engine *engine = recovery->engine;
 
 	if (dir_list(&engine->dir, sweep_one, recovery, NULL) != KV_OK)
+		recovery->sweep_errors++;
+	/* if they came back and MANIFEST were lost, they would stand against what is written from now on */
+	if (recovery->replay.lost_segments > 0 && dir_sync(&engine->dir, NULL) != KV_OK)
 		recovery->sweep_errors++;
 	recovery->sweep_errors += blob_sweep(engine);
 	if (recovery->sweep_errors > 0)

@@ -54,7 +54,7 @@ static bool may_stay_unsynced(struct engine *engine)
 	size_t before = unsynced_count(&engine->unsynced);
 
 	return engine->options.change_log_bytes == 0 && before < UNSYNCED_MAX &&
-		(wal_writer_is_unsynced(wal) || (before > 0 && wal_writer_synced(wal) == wal_writer_end(wal)));
+		(wal_writer_is_unsynced(wal) || (before > 0 && wal_writer_is_settled(wal)));
 }
 
 /* Everything that was written so far becomes durable, unless it may stay as it is. */
@@ -71,10 +71,12 @@ static kv_status leave_segment(struct engine *engine, bool *ret_unsynced, struct
 
 static void close_or_keep(struct engine *engine, struct wal_writer *old, bool unsynced)
 {
-	if (unsynced)
+	if (unsynced) {
+		wal_writer_rest(old);
 		unsynced_add(&engine->unsynced, old, engine->commit.last_sequence);
-	else
+	} else {
 		wal_writer_close(old);
+	}
 	atomic_store(&engine->log_is_unsynced, unsynced);
 }
 
@@ -167,6 +169,8 @@ kv_status rotate_now(struct engine *engine)
 	uint64_t number;
 	kv_status status;
 
+	if (health_get(&engine->health) == HEALTH_FAILED)
+		return KV_IO; /* nobody knows where the segment ends */
 	if (atomic_load(&engine->catalog.unbegun))
 		return KV_BUSY;
 	if (memtable_entries(engine->commit.active) == 0 && !leave)

@@ -224,6 +224,17 @@ static kv_status wrong_header(struct wal_reader *r, const uint8_t *bytes, enum w
 		"this is segment %" PRIu64 " under a wrong name", r->header.number), err);
 }
 
+static kv_status newer_header(const struct wal_reader *r, const uint8_t *bytes, kv_status status, struct kv_error *err)
+{
+	unsigned version = get_fixed16(bytes + WAL_HEADER_VERSION), flags = get_fixed16(bytes + WAL_HEADER_FLAGS);
+
+	if (version == WAL_VERSION)
+		return file_error(err, status, r->file.dir_path, r->file.name, WAL_HEADER_FLAGS,
+			"this kvstored does not know all of the log's flags (%u)", flags);
+	return file_error(err, status, r->file.dir_path, r->file.name, WAL_HEADER_VERSION,
+		"log version %u is newer than the %d that this kvstored reads", version, WAL_VERSION);
+}
+
 static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *ret_state,
 	struct kv_error *err)
 {
@@ -246,9 +257,7 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 	case KV_INVALID:
 		return wrong_header(r, bytes, ret_state, err);
 	default:
-		return file_error(err, status, r->file.dir_path, r->file.name, WAL_HEADER_VERSION,
-			"log version %" PRIu32 " is newer than the %d that this kvstored reads",
-			(uint32_t)get_fixed16(bytes + WAL_HEADER_VERSION), WAL_VERSION);
+		return newer_header(r, bytes, status, err);
 	}
 }
 

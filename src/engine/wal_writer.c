@@ -175,10 +175,11 @@ out:
 	return status;
 }
 
-/* The header lies in one sector, so it is there as before or as a whole. */
+/* The header lies in one sector, so it is there as before or as a whole; and it is true either way. */
 kv_status wal_writer_vouch(struct wal_writer *w, struct kv_error *err)
 {
 	uint8_t bytes[WAL_HEADER_BYTES];
+	kv_status status;
 
 	if (w->poisoned)
 		return refuse_poisoned(w, err);
@@ -186,9 +187,9 @@ kv_status wal_writer_vouch(struct wal_writer *w, struct kv_error *err)
 		return KV_OK;
 	w->header.prev_unsynced = false;
 	wal_header_encode(bytes, &w->id, &w->header);
-	if (file_write_at(&w->file, slice_of(bytes, sizeof bytes), 0, err) != KV_OK)
-		return poison(w, err);
-	return KV_OK;
+	status = file_write_at(&w->file, slice_of(bytes, sizeof bytes), 0, err);
+	w->header.prev_unsynced = status != KV_OK;
+	return status == KV_OK || status == KV_NO_SPACE || status == KV_NO_MEMORY ? status : poison(w, err);
 }
 
 struct wal_writer *wal_writer_close(struct wal_writer *w)
@@ -454,5 +455,15 @@ uint64_t wal_writer_synced(const struct wal_writer *w)
 
 bool wal_writer_is_unsynced(const struct wal_writer *w)
 {
-	return w->end > WAL_FIRST_GROUP_OFFSET && w->synced == WAL_FIRST_GROUP_OFFSET;
+	return !w->poisoned && w->end > WAL_FIRST_GROUP_OFFSET && w->synced == WAL_FIRST_GROUP_OFFSET;
+}
+
+bool wal_writer_is_settled(const struct wal_writer *w)
+{
+	return !w->poisoned && w->synced == w->end;
+}
+
+void wal_writer_rest(struct wal_writer *w)
+{
+	file_unmap(&w->window);
 }

@@ -15,7 +15,7 @@ kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
 	const struct wal_header *header, struct wal_writer **ret, struct kv_error *err);
 
 /* All groups before this segment are durable by now: takes the flag prev_unsynced from the header, if it has it. That is
- * durable with the next group that is. Any failure (KV_UNCERTAIN) poisons the writer. */
+ * durable with the next group that is. KV_NO_SPACE, KV_NO_MEMORY: may be tried again; any other failure (KV_UNCERTAIN) poisons the writer. */
 kv_status wal_writer_vouch(struct wal_writer *writer, struct kv_error *err);
 
 /* Without a sync. NULL is allowed; returns NULL. */
@@ -50,7 +50,11 @@ uint64_t wal_writer_number(const struct wal_writer *writer);
 uint64_t wal_writer_end(const struct wal_writer *writer);
 uint64_t wal_writer_left(const struct wal_writer *writer); /* bytes of the file behind that */
 uint64_t wal_writer_synced(const struct wal_writer *writer); /* <= end */
-/* Have there been groups, and none of them is known to be durable? */
+/* Have there been groups, and none of them is known to be durable? Not after a failure: then nobody knows where they end. */
 bool wal_writer_is_unsynced(const struct wal_writer *writer);
+/* Is everything in it durable? Not after a failure. */
+bool wal_writer_is_settled(const struct wal_writer *writer);
+/* No more groups come: gives the window back, and nothing else. */
+void wal_writer_rest(struct wal_writer *writer);
 
 #endif

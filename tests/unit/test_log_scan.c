@@ -246,6 +246,51 @@ START_TEST(what_follows_an_end_that_was_not_synced_is_not_given_out)
 }
 END_TEST
 
+static struct log_scan run_without_manifest(void)
+{
+	struct log_scan scan = new_scan();
+
+	scan.give_all = true;
+	ck_assert_int_eq(log_scan_run(&scan, numbers, 4, NULL), KV_OK);
+	return scan;
+}
+
+/* A start has ended the store in the first segment and gone on in the third; the second, with the same sequences, came back. */
+START_TEST(without_a_manifest_what_a_start_has_dropped_stays_out)
+{
+	struct buf content;
+	struct wal_header header;
+
+	content = disk_read(&log_.disk, "000003.wal");
+	ck_assert_int_eq(wal_header_decode(content.data, &log_.id, 3, &header), KV_OK);
+	header.prev_number = 1;
+	header.prev_end = offsets[4]; /* the last group of the first was lost */
+	wal_header_encode(content.data, &log_.id, &header);
+	disk_write(&log_.disk, "000003.wal", buf_slice(&content));
+	buf_free(&content);
+	run_without_manifest();
+	ck_assert_uint_eq(operations, 8 + 10);
+	ck_assert_uint_eq(faults, 0);
+}
+END_TEST
+
+START_TEST(a_segment_that_goes_on_behind_its_end_is_told)
+{
+	struct buf content = disk_read(&log_.disk, "000002.wal");
+	struct wal_header header;
+
+	ck_assert_int_eq(wal_header_decode(content.data, &log_.id, 2, &header), KV_OK);
+	header.prev_end = offsets[4];
+	header.prev_unsynced = true;
+	wal_header_encode(content.data, &log_.id, &header);
+	disk_write(&log_.disk, "000002.wal", buf_slice(&content));
+	buf_free(&content);
+	set_unsynced("000003.wal", true);
+	run(before);
+	ck_assert_uint_eq(faults, 1);
+}
+END_TEST
+
 START_TEST(of_a_history_the_part_behind_the_damage_is_good)
 {
 	struct log_scan scan = new_scan();
@@ -305,6 +350,8 @@ int main(void)
 	tcase_add_test(tcase, a_missing_segment_is_told_by_its_sequences);
 	tcase_add_test(tcase, mixed_up_segments_are_read_by_what_their_headers_say);
 	tcase_add_test(tcase, a_torn_tail_is_no_loss);
+	tcase_add_test(tcase, without_a_manifest_what_a_start_has_dropped_stays_out);
+	tcase_add_test(tcase, a_segment_that_goes_on_behind_its_end_is_told);
 	tcase_add_test(tcase, what_follows_an_end_that_was_not_synced_is_not_given_out);
 	tcase_add_test(tcase, of_a_history_the_part_behind_the_damage_is_good);
 	tcase_add_test(tcase, a_failure_is_no_damage);

@@ -378,12 +378,20 @@ START_TEST(a_newer_version_is_named)
 
 	write_sample(1);
 	now = content_of(1);
-	put_fixed32(now.data + WAL_HEADER_VERSION, 3);
+	put_fixed16(now.data + WAL_HEADER_VERSION, 3);
 	put_fixed64(now.data + WAL_HEADER_CHECKSUM, checksum64(slice_of(now.data, 64), WAL_MAGIC));
 	set_content(1, &now);
 	found = read_log();
 	ck_assert_int_eq(found.status, KV_UNSUPPORTED);
 	ck_assert_str_eq(found.err.text, "log version 3 is newer than the 1 that this kvstored reads");
+	now = content_of(1);
+	put_fixed16(now.data + WAL_HEADER_VERSION, WAL_VERSION);
+	put_fixed16(now.data + WAL_HEADER_FLAGS, 6);
+	put_fixed64(now.data + WAL_HEADER_CHECKSUM, checksum64(slice_of(now.data, 64), WAL_MAGIC));
+	set_content(1, &now);
+	found = read_log();
+	ck_assert_int_eq(found.status, KV_UNSUPPORTED);
+	ck_assert_str_eq(found.err.text, "this kvstored does not know all of the log's flags (6)");
 	buf_free(&now);
 }
 END_TEST

@@ -152,6 +152,26 @@ START_TEST(who_vouches_for_the_past_changes_only_the_flag)
 }
 END_TEST
 
+START_TEST(who_has_no_space_to_vouch_may_try_again)
+{
+	struct wal_header header = { .number = 2, .first_sequence = 9, .prev_unsynced = true };
+	struct kv_error err = { 0 };
+	struct wal_writer *writer;
+	struct buf content;
+
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, WAL_WRITTEN, NULL), KV_OK);
+	ck_assert_int_eq(wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, NULL), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_PWRITEV, 1, ENOSPC);
+	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_NO_SPACE);
+	fault_fs_heal(log_.disk.fault);
+	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_OK);
+	content = disk_read(&log_.disk, "000002.wal");
+	ck_assert_uint_eq(get_fixed16(content.data + WAL_HEADER_FLAGS), 0);
+	buf_free(&content);
+	wal_writer_close(writer);
+}
+END_TEST
+
 START_TEST(who_cannot_vouch_writes_no_more)
 {
 	struct wal_header header = { .number = 2, .first_sequence = 9, .prev_unsynced = true };
@@ -160,13 +180,28 @@ START_TEST(who_cannot_vouch_writes_no_more)
 
 	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 2, 8192, WAL_WRITTEN, NULL), KV_OK);
 	ck_assert_int_eq(wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, NULL), KV_OK);
+	ck_assert(wal_writer_is_settled(writer));
 	fault_fs_fail(log_.disk.fault, FAULT_ANY, 1, EIO);
 	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_UNCERTAIN);
 	fault_fs_heal(log_.disk.fault);
 	ck_assert_int_eq(wal_writer_vouch(writer, &err), KV_IO);
+	ck_assert(!wal_writer_is_settled(writer));
 	ck_assert_int_eq(wal_append(writer, &(struct wal_group){ .first_sequence = 9, .count = 1 },
 				 &(struct slice){ .data = (const uint8_t *)"abcdef", .len = 6 }, 1, &err), KV_IO);
 	wal_writer_close(writer);
+}
+END_TEST
+
+/* So it must not be left for the next one, which would say where it ends. */
+START_TEST(where_a_segment_ends_after_a_failure_nobody_knows)
+{
+	wal_log_begin(&log_, 1, 8192);
+	ck_assert_int_eq(wal_log_append(&log_, 1, 10), KV_OK);
+	ck_assert(wal_writer_is_unsynced(log_.writer));
+	fault_fs_fail(log_.disk.fault, FAULT_PWRITEV, 1, EIO);
+	ck_assert_int_eq(wal_log_append(&log_, 1, 10), KV_UNCERTAIN);
+	fault_fs_heal(log_.disk.fault);
+	ck_assert(!wal_writer_is_unsynced(log_.writer));
 }
 END_TEST
 
@@ -544,6 +579,8 @@ int main(void)
 	tcase_add_test(tc, only_an_unused_segment_is_begun);
 	tcase_add_test(tc, a_segment_of_one_block_has_room_to_grow);
 	tcase_add_test(tc, who_vouches_for_the_past_changes_only_the_flag);
+	tcase_add_test(tc, who_has_no_space_to_vouch_may_try_again);
+	tcase_add_test(tc, where_a_segment_ends_after_a_failure_nobody_knows);
 	tcase_add_test(tc, who_cannot_vouch_writes_no_more);
 	tcase_add_test(tc, a_failed_begin_is_reported_at_every_call);
 	tcase_add_test(tc, a_group_is_one_write_of_header_payload_and_zeros);
