@@ -5,6 +5,7 @@
 #include "model/model_check.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 struct judgement {
@@ -12,7 +13,7 @@ struct judgement {
 	struct store *store;
 	uint64_t version;
 	char event[500]; /* one that must not be */
-	bool lost_segments;
+	atomic_bool lost_segments; /* set by any thread */
 };
 
 static char text[900];
@@ -57,7 +58,8 @@ static void on_event(void *arg, enum log_level level, const char *event)
 
 	if (level == LOG_LEVEL_ERROR || strstr(event, "change feed"))
 		snprintf(j->event, sizeof j->event, "%s", event);
-	j->lost_segments = j->lost_segments || strstr(event, "was not asked to be durable");
+	if (strstr(event, "was not asked to be durable"))
+		atomic_store(&j->lost_segments, true);
 }
 
 static const char *open_store(struct judgement *j, struct sim_disk *disk, const char *path)
@@ -267,7 +269,7 @@ const char *judge_disk(struct history *h, struct sim_disk *disk, const struct ju
 	const char *ret = open_store(&j, disk, HISTORY_PATH), *at_close;
 
 	*ret_version = j.version;
-	h->lost_segments += j.lost_segments;
+	h->lost_segments += atomic_load(&j.lost_segments);
 	if (!ret)
 		ret = check_bounds(&j, bounds);
 	if (!ret)

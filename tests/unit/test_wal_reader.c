@@ -384,6 +384,7 @@ START_TEST(a_newer_version_is_named)
 	found = read_log();
 	ck_assert_int_eq(found.status, KV_UNSUPPORTED);
 	ck_assert_str_eq(found.err.text, "log version 3 is newer than the 1 that this kvstored reads");
+	buf_free(&now);
 	now = content_of(1);
 	put_fixed16(now.data + WAL_HEADER_VERSION, WAL_VERSION);
 	put_fixed16(now.data + WAL_HEADER_FLAGS, 6);
