@@ -69,8 +69,7 @@ struct catalog_edit {
 kv_status catalog_apply(struct catalog *catalog, struct catalog_edit *edit, struct kv_error *err);
 
 /* Makes a segment ahead when there is none: from the retired one, if that has about `bytes`, else of so many zeros; with WAL_ALLOCATED
- * always a new one, of space that is only reserved. Background
- * thread. */
+ * always a new one, of space that is only reserved. Background thread. */
 kv_status catalog_make_spare(struct catalog *catalog, uint64_t bytes, enum wal_space space, struct kv_error *err);
 
 /* Gives the segment made ahead another size; nobody can take it meanwhile. KV_NOT_FOUND: there is none, or it is being taken. After

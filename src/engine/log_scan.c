@@ -153,7 +153,7 @@ static void vouch(struct walk *walk, size_t i)
 }
 
 /* Without a MANIFEST: segment `i` goes on behind an earlier one than the one in front of it. Those between were no more of the store when it was begun.
- * The earlier one; NULL: there is none. */
+ * The earlier one; NULL: there is none, or nothing of it can be read. */
 static struct segment *leave_out(struct walk *walk, size_t i, uint64_t prev_number)
 {
 	size_t at = i;
@@ -164,7 +164,7 @@ static struct segment *leave_out(struct walk *walk, size_t i, uint64_t prev_numb
 		return NULL;
 	for (size_t between = at; between < i; between++)
 		walk->segments[between].left_out = true;
-	return &walk->segments[at - 1];
+	return is_used(&walk->segments[at - 1]) ? &walk->segments[at - 1] : NULL;
 }
 
 /* `before`: the used one in front of it, or NULL. */

@@ -59,13 +59,13 @@ static inline uint64_t wal_group_bytes(uint64_t payload_bytes)
 		WAL_GROUP_ALIGN;
 }
 
-/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) zeros, synced
- * (file and directory). May take long; any thread. KV_INVALID when `number` exists. On failure no
- * file is left, as far as that can be done. */
 enum wal_space {
 	WAL_WRITTEN,  /* zeros are written: then appends that are synced are about a third faster than in allocated space */
 	WAL_ALLOCATED /* the space is only reserved: for a log that nobody syncs, less is written */
 };
+/* Makes segment `number` as a new file of `bytes` (at least WAL_FIRST_GROUP_OFFSET) zeros, synced
+ * (file and directory). May take long; any thread. KV_INVALID when `number` exists. On failure no
+ * file is left, as far as that can be done. */
 kv_status wal_make_segment(const struct dir *dir, uint64_t number, uint64_t bytes,
 	enum wal_space space, struct kv_error *err);
 /* The same from a retired segment, which the MANIFEST on disk no longer names: its header is

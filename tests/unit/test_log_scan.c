@@ -255,8 +255,8 @@ static struct log_scan run_without_manifest(void)
 	return scan;
 }
 
-/* A start has ended the store in the first segment and gone on in the third; the second, with the same sequences, came back. */
-START_TEST(without_a_manifest_what_a_start_has_dropped_stays_out)
+/* A start has ended the store in the first segment, lost the last group of that, and gone on in the third. */
+static void drop_the_second(void)
 {
 	struct buf content;
 	struct wal_header header;
@@ -264,13 +264,31 @@ START_TEST(without_a_manifest_what_a_start_has_dropped_stays_out)
 	content = disk_read(&log_.disk, "000003.wal");
 	ck_assert_int_eq(wal_header_decode(content.data, &log_.id, 3, &header), KV_OK);
 	header.prev_number = 1;
-	header.prev_end = offsets[4]; /* the last group of the first was lost */
+	header.prev_end = offsets[4];
 	wal_header_encode(content.data, &log_.id, &header);
 	disk_write(&log_.disk, "000003.wal", buf_slice(&content));
 	buf_free(&content);
+}
+
+/* The second, with the same sequences, came back. */
+START_TEST(without_a_manifest_what_a_start_has_dropped_stays_out)
+{
+	drop_the_second();
 	run_without_manifest();
 	ck_assert_uint_eq(operations, 8 + 10);
 	ck_assert_uint_eq(faults, 0);
+}
+END_TEST
+
+START_TEST(the_segment_that_one_goes_on_behind_need_not_be_readable)
+{
+	static const uint8_t zeros[SEGMENT_BYTES];
+
+	drop_the_second();
+	disk_write(&log_.disk, "000001.wal", slice_of(zeros, 100)); /* too short for a header */
+	run_without_manifest();
+	ck_assert_uint_eq(operations, 10);
+	ck_assert_uint_eq(faults, 1);
 }
 END_TEST
 
@@ -351,6 +369,7 @@ int main(void)
 	tcase_add_test(tcase, mixed_up_segments_are_read_by_what_their_headers_say);
 	tcase_add_test(tcase, a_torn_tail_is_no_loss);
 	tcase_add_test(tcase, without_a_manifest_what_a_start_has_dropped_stays_out);
+	tcase_add_test(tcase, the_segment_that_one_goes_on_behind_need_not_be_readable);
 	tcase_add_test(tcase, a_segment_that_goes_on_behind_its_end_is_told);
 	tcase_add_test(tcase, what_follows_an_end_that_was_not_synced_is_not_given_out);
 	tcase_add_test(tcase, of_a_history_the_part_behind_the_damage_is_good);
