@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One group of the write path: conditions, WAL, sync, memtable, in this order. All of it runs in the leader of the commit
- * (commit.c).
+ * One group of the write path: conditions, WAL, memtable, sync, publication, in this order. All of it runs in the leader of the
+ * commit (commit.c).
  *
- * Durable before visible: the memtable is written after the sync, so no reader ever sees what a crash can take
- * back. The memory for it is taken before the append, so that nothing can fail in between.
+ * Durable before visible: the sequence up to which readers look is published after the sync, so no reader ever sees what a crash can
+ * take back. The memtable is filled before, while the disk writes what was appended. When the sync fails then, what it
+ * was filled with is never published and never flushed: the store is `failed` and neither writes nor rotates any more. The memory
+ * for it is taken before the append, so that nothing can fail in between.
  */
 #include "base/clock.h"
 #include "engine/decide.h"
@@ -16,6 +18,8 @@
 
 /* Touches bring values of which the queue did not know; a touch that makes a group larger than this begins the next one. */
 #define GROUP_GROWN_MAX (UINT64_C(64) << 20)
+/* From so many operations on, filling the memtable takes longer than the system call by which the disk begins meanwhile. */
+#define EARLY_START_OPERATIONS 24
 
 struct group {
 	struct engine_write *first; /* all, accepted or not */
@@ -139,7 +143,7 @@ static kv_status timed_sync(struct commit *commit, struct kv_error *err)
 	return status;
 }
 
-static kv_status make_durable(struct engine *engine, const struct group *group)
+static kv_status append(struct engine *engine, const struct group *group)
 {
 	struct commit *commit = &engine->commit;
 	struct wal_group header = {
@@ -157,15 +161,14 @@ static kv_status make_durable(struct engine *engine, const struct group *group)
 	}
 	if (wal_append(commit->wal, &header, commit->pieces, group->pieces, &err) != KV_OK)
 		return wal_failed(engine, &err);
-	if (group->sync && timed_sync(commit, &err) != KV_OK)
+	if (group->sync && group->operations >= EARLY_START_OPERATIONS && wal_start_sync(commit->wal, &err) != KV_OK)
 		return wal_failed(engine, &err);
 	return KV_OK;
 }
 
-static void apply(struct engine *engine, const struct group *group)
+/* Nobody can ask for these entries before their sequences are published. */
+static void fill_memtable(struct memtable *memtable, const struct group *group)
 {
-	struct memtable *memtable = engine->commit.active;
-	bool was_empty = memtable_entries(memtable) == 0;
 	struct entry entry;
 
 	for (struct engine_write *write = group->first; write != group->end; write = write->next) {
@@ -183,13 +186,25 @@ static void apply(struct engine *engine, const struct group *group)
 			(void)status;
 		}
 	}
-	engine->commit.last_sequence += group->operations;
-	history_advance(&engine->catalog.history, engine->commit.last_sequence + 1,
-		wal_writer_end(engine->commit.wal));
-	atomic_store(&engine->catalog.visible_sequence, engine->commit.last_sequence);
+}
+
+static kv_status finish_sync(struct engine *engine)
+{
+	struct kv_error err = { 0 };
+
+	return timed_sync(&engine->commit, &err) == KV_OK ? KV_OK : wal_failed(engine, &err);
+}
+
+static void publish(struct engine *engine, const struct group *group)
+{
+	struct commit *commit = &engine->commit;
+
+	commit->last_sequence += group->operations;
+	history_advance(&engine->catalog.history, commit->last_sequence + 1, wal_writer_end(commit->wal));
+	atomic_store(&engine->catalog.visible_sequence, commit->last_sequence);
 	if (atomic_load(&engine->watched)) /* in one order with the store before: see engine_watch() */
 		engine->options.committed(engine->options.committed_arg);
-	if (was_empty)
+	if (memtable_entries(commit->active) == group->operations)
 		background_kick_flush(engine); /* flush_interval counts from the first write */
 }
 
@@ -246,12 +261,16 @@ static void write_group(struct engine *engine, struct group *group)
 	if (status == KV_OK && group->range_deletes > 0)
 		status = reserve_ranges(engine->commit.active, group);
 	if (status == KV_OK)
-		status = make_durable(engine, group);
+		status = append(engine, group);
+	if (status == KV_OK)
+		fill_memtable(engine->commit.active, group);
+	if (status == KV_OK && group->sync)
+		status = finish_sync(engine);
 	if (status != KV_OK) {
 		fail_group(engine, group, status);
 		return;
 	}
-	apply(engine, group);
+	publish(engine, group);
 	count_group(engine, group);
 	if (atomic_load_explicit(&engine->counters.wal_bytes_written, memory_order_relaxed) >=
 		atomic_load_explicit(&engine->look_at_log, memory_order_relaxed)) {

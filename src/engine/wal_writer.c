@@ -421,6 +421,19 @@ kv_status wal_append(struct wal_writer *w, const struct wal_group *group,
 	return KV_OK;
 }
 
+kv_status wal_start_sync(struct wal_writer *w, struct kv_error *err)
+{
+	uint64_t end = w->end + end_zeros(w, w->end);
+
+	if (w->poisoned)
+		return refuse_poisoned(w, err);
+	if (w->synced == w->end)
+		return KV_OK;
+	if (file_start_writeback(&w->file, w->synced, end - w->synced, err) != KV_OK)
+		return poison(w, err);
+	return KV_OK;
+}
+
 kv_status wal_sync(struct wal_writer *w, struct kv_error *err)
 {
 	if (w->poisoned)

@@ -38,6 +38,10 @@ struct wal_group {
 kv_status wal_append(struct wal_writer *writer, const struct wal_group *group,
 	const struct slice *pieces, size_t piece_count, struct kv_error *err);
 
+/* Begins to write to the disk what a wal_sync() that follows has to wait for; the caller may work meanwhile. Makes nothing durable. A
+ * failure is one of wal_sync(). */
+kv_status wal_start_sync(struct wal_writer *writer, struct kv_error *err);
+
 /* Makes all groups durable; does nothing when they are. A failure (always KV_UNCERTAIN: each
  * group since the last sync may be found at the next start or not) poisons the writer: it is
  * never tried again. */

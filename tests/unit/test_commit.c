@@ -326,23 +326,119 @@ START_TEST(no_condition_fails_on_account_of_a_write_that_is_uncertain)
 }
 END_TEST
 
+enum { MANY = 30 }; /* operations, so that the disk is told to begin before the memtable is filled */
+
+static void before_many(void)
+{
+	small_fill(&small, 0, 10, "before");
+	ck_assert_int_eq(small_put(&small, "gone", "before"), KV_OK);
+	ck_assert_int_eq(small_put(&small, "range 1", "before"), KV_OK);
+}
+
+/* New keys, newer values, a delete and a range delete, as one batch. */
+static void submit_many(struct writers *writers)
+{
+	struct store_batch *batch = store_batch_new(small.store);
+
+	for (unsigned i = 0; i < MANY; i++) {
+		char key[32];
+
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert_int_eq(store_batch_put(batch, slice_of_string(key), slice_of_string("after"), 0, NULL), KV_OK);
+	}
+	ck_assert_int_eq(store_batch_delete(batch, slice_of_string("gone"), NULL), KV_OK);
+	ck_assert_int_eq(store_batch_delete_range(batch, slice_of_string("range "), slice_of_string("range!")),
+		KV_OK);
+	store_submit(small.store, batch, count_status, writers);
+}
+
+static void expect_before_many(void)
+{
+	struct store_snapshot *snapshot = store_snapshot_new(small.store);
+
+	ck_assert_ptr_nonnull(snapshot);
+	small_expect(&small, "key000003", "before");
+	small_expect(&small, "key000020", NULL);
+	small_expect(&small, "gone", "before");
+	small_expect(&small, "range 1", "before");
+	ck_assert_uint_eq(small_count_keys(&small, NULL), 13); /* with that of let_log_settle() */
+	ck_assert_uint_eq(small_count_keys(&small, snapshot), 13);
+	store_snapshot_free(snapshot);
+}
+
+static void expect_after_many(void)
+{
+	small_expect(&small, "key000003", "after");
+	small_expect(&small, "key000020", "after");
+	small_expect(&small, "gone", NULL);
+	small_expect(&small, "range 1", NULL);
+	ck_assert_uint_eq(small_count_keys(&small, NULL), MANY + 1);
+}
+
 START_TEST(nothing_is_visible_before_it_is_durable)
 {
 	struct writers writers = { .ok = 0 };
-	struct gate gate = { .armed = true };
+	struct gate gate = { .armed = false };
+	uint64_t started;
 
 	let_log_settle();
+	before_many();
 	sem_init(&writers.done, 0, 0);
 	sem_init(&gate.reached, 0, 0);
 	sem_init(&gate.open, 0, 0);
 	fault_fs_hook(small.disk.fault, wait_at_gate, &gate);
-	submit(&writers, 0);
-	await(&gate.reached);
-	small_expect(&small, "w0", NULL);
+	started = fault_fs_count(small.disk.fault, FAULT_WRITEBACK);
+	atomic_store(&gate.armed, true);
+	submit_many(&writers);
+	await(&gate.reached); /* the memtable has it all by now */
+	ck_assert_uint_eq(fault_fs_count(small.disk.fault, FAULT_WRITEBACK), started + 1);
+	expect_before_many();
 	sem_post(&gate.open);
 	await(&writers.done);
-	small_expect(&small, "w0", "v");
+	ck_assert_uint_eq(writers.ok, 1);
+	expect_after_many();
 	fault_fs_hook(small.disk.fault, NULL, NULL);
+}
+END_TEST
+
+/* The memtable was filled when the sync failed; nobody ever sees it, no flush takes it, and the next start finds all or nothing. */
+static void fail_many(enum fault_op op)
+{
+	struct writers writers = { .ok = 0 };
+	struct store_finish_report report;
+
+	let_log_settle();
+	before_many();
+	sem_init(&writers.done, 0, 0);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = op, .name_part = ".wal", .nth = 1, .errnum = EIO });
+	submit_many(&writers);
+	await(&writers.done);
+	ck_assert_uint_eq(writers.uncertain, 1);
+	expect_state(STORE_FAILED);
+	expect_before_many();
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_IO);
+	ck_assert_int_eq(small_put(&small, "key000003", "later"), KV_IO);
+	expect_before_many();
+	ck_assert_int_ne(store_finish(small.store, &report, NULL), KV_OK);
+	small_store_crash(&small);
+
+	fault_fs_heal(small.disk.fault);
+	small_store_open(&small);
+	if (small_count_keys(&small, NULL) == MANY + 1)
+		expect_after_many();
+	else
+		expect_before_many();
+}
+
+START_TEST(what_a_failed_sync_had_in_memory_is_never_seen)
+{
+	fail_many(FAULT_FDATASYNC);
+}
+END_TEST
+
+START_TEST(a_disk_that_does_not_begin_to_write_is_a_failed_sync)
+{
+	fail_many(FAULT_WRITEBACK);
 }
 END_TEST
 
@@ -456,6 +552,8 @@ int main(void)
 	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_found_no_space);
 	tcase_add_test(tcase, no_condition_fails_on_account_of_a_write_that_is_uncertain);
 	tcase_add_test(tcase, nothing_is_visible_before_it_is_durable);
+	tcase_add_test(tcase, what_a_failed_sync_had_in_memory_is_never_seen);
+	tcase_add_test(tcase, a_disk_that_does_not_begin_to_write_is_a_failed_sync);
 	tcase_add_test(tcase, writes_that_wait_become_one_group);
 	tcase_add_test(tcase, durability_os_needs_no_sync_and_a_write_may_ask_for_its_own);
 	tcase_add_test(tcase, every_failing_allocation_of_a_write_leaves_all_or_nothing);

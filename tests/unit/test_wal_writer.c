@@ -435,6 +435,44 @@ START_TEST(a_sync_that_finds_no_space_is_not_tried_again_either)
 }
 END_TEST
 
+START_TEST(a_sync_begins_with_all_that_it_has_to_wait_for)
+{
+	static const char *const order[] = { "pwritev 000001.wal 4096 88", "writeback 000001.wal 4096 88",
+		"pwritev 000001.wal 4168 88", "writeback 000001.wal 4096 160", "fdatasync 000001.wal",
+		"pwritev 000001.wal 4240 88", "writeback 000001.wal 4240 88", NULL };
+	uint64_t operations;
+
+	wal_log_begin(&log_, 1, 16384);
+	operations = fault_fs_count(log_.disk.fault, FAULT_ANY);
+	ck_assert_int_eq(wal_start_sync(log_.writer, NULL), KV_OK); /* nothing to do */
+	ck_assert_uint_eq(fault_fs_count(log_.disk.fault, FAULT_ANY), operations);
+	fault_fs_record(log_.disk.fault, true);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(wal_log_append(&log_, 1, 11), KV_OK);
+		ck_assert_int_eq(wal_start_sync(log_.writer, NULL), KV_OK);
+		ck_assert_uint_eq(wal_writer_synced(log_.writer), i < 2 ? 4096 : 4240); /* it is not durable yet */
+		if (i == 1)
+			ck_assert_int_eq(wal_sync(log_.writer, NULL), KV_OK);
+	}
+	ck_assert(fault_fs_in_order(log_.disk.fault, order));
+}
+END_TEST
+
+START_TEST(a_sync_that_cannot_begin_is_not_tried_again_either)
+{
+	struct kv_error err;
+
+	wal_log_begin(&log_, 1, 16384);
+	ck_assert_int_eq(wal_log_append(&log_, 1, 1), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_WRITEBACK, 1, EIO);
+	ck_assert_int_eq(wal_start_sync(log_.writer, &err), KV_UNCERTAIN);
+	ck_assert_int_eq(err.status, KV_UNCERTAIN);
+	ck_assert_int_eq(err.errnum, EIO);
+	ck_assert_int_eq(wal_start_sync(log_.writer, NULL), KV_IO);
+	expect_poisoned();
+}
+END_TEST
+
 /* What a group that failed for want of space leaves behind is no group, however much of it was
  * written, and the next one, whether shorter or longer, takes its place. */
 static void fail_for_space(int errnum, uint64_t segment_bytes, size_t torn_bytes, size_t next_bytes)
@@ -594,6 +632,8 @@ int main(void)
 	tcase_add_test(tc, a_failed_write_is_uncertain_and_the_last_one);
 	tcase_add_test(tc, a_failed_sync_is_never_tried_again);
 	tcase_add_test(tc, a_sync_that_finds_no_space_is_not_tried_again_either);
+	tcase_add_test(tc, a_sync_begins_with_all_that_it_has_to_wait_for);
+	tcase_add_test(tc, a_sync_that_cannot_begin_is_not_tried_again_either);
 	tcase_add_test(tc, a_group_without_space_is_not_there_however_much_was_written);
 	tcase_add_test(tc, the_end_of_the_space_written_before_may_lie_anywhere_in_the_group);
 	tcase_add_test(tc, a_kernel_without_memory_is_treated_like_a_full_disk);
