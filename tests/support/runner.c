@@ -71,6 +71,19 @@ size_t runner_first(void)
 	return RUNNER_STEP == 1 ? 0 : (size_t)(runner_seed() % RUNNER_STEP);
 }
 
+bool runner_is_mine(uint64_t number)
+{
+	const char *text = getenv("KV_PART");
+	unsigned long part, parts;
+	int len = 0;
+
+	if (!text)
+		return true;
+	if (sscanf(text, "%lu/%lu%n", &part, &parts, &len) != 2 || text[len] != '\0' || part >= parts)
+		ck_abort_msg("KV_PART is not K/N: %s", text);
+	return number % parts == part;
+}
+
 uint64_t runner_random(uint64_t *state)
 {
 	uint64_t x = *state;

@@ -7,6 +7,7 @@
 #define KV_SUPPORT_RUNNER_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ enum { RUNNER_STEP = 4 };
 enum { RUNNER_STEP = 1 };
 #endif
 size_t runner_first(void);
+
+/* Whether the case is one of this process, by its number: with KV_PART=K/N (K from 0) each Nth is, from the Kth on; without it all are. So a
+ * long run can be spread over processors and nights. Anything else in KV_PART fails the test. */
+bool runner_is_mine(uint64_t number);
 
 /* The seed of this run: $KV_TEST_SEED, or from the clock; printed once. */
 uint64_t runner_seed(void);
