@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "support/runner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -69,6 +70,18 @@ uint64_t runner_seed(void)
 size_t runner_first(void)
 {
 	return RUNNER_STEP == 1 ? 0 : (size_t)(runner_seed() % RUNNER_STEP);
+}
+
+unsigned runner_open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }
 
 bool runner_is_mine(uint64_t number)

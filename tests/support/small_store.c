@@ -167,6 +167,16 @@ struct store_stats small_stats(struct small_store *small)
 	return ret;
 }
 
+uint64_t small_tables(struct small_store *small)
+{
+	struct store_stats stats = small_stats(small);
+	uint64_t ret = 0;
+
+	for (unsigned n = 0; n < stats.level_count; n++)
+		ret += stats.levels[n].tables;
+	return ret;
+}
+
 unsigned small_count_keys(struct small_store *small, const struct store_snapshot *snapshot)
 {
 	struct store_iter *iter;

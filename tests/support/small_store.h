@@ -37,6 +37,7 @@ kv_status small_delete_range(struct small_store *small, const char *start, const
 void small_fill(struct small_store *small, unsigned from, unsigned to, const char *value);
 
 struct store_stats small_stats(struct small_store *small);
+uint64_t small_tables(struct small_store *small); /* of all levels */
 
 /* Warnings and errors that the store told, and whether `part` is in their text. */
 unsigned small_warnings(struct small_store *small);

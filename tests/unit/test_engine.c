@@ -3,7 +3,6 @@
 #include "support/runner.h"
 #include "support/small_store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -128,18 +127,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 	return __real_pthread_create(thread, attributes, run, arg);
 }
 
-static unsigned open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
-}
-
 START_TEST(an_open_that_cannot_start_a_thread_leaves_nothing_behind)
 {
 	kv_status status = KV_IO;
@@ -147,7 +134,7 @@ START_TEST(an_open_that_cannot_start_a_thread_leaves_nothing_behind)
 
 	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
 	small_store_crash(&small);
-	descriptors = open_descriptors();
+	descriptors = runner_open_descriptors();
 	for (; status != KV_OK; threads++) {
 		ck_assert_uint_lt(threads, 20);
 		threads_left = threads;
@@ -157,7 +144,7 @@ START_TEST(an_open_that_cannot_start_a_thread_leaves_nothing_behind)
 			break;
 		ck_assert_int_eq(status, KV_IO);
 		ck_assert_int_eq(err.errnum, EAGAIN);
-		ck_assert_uint_eq(open_descriptors(), descriptors);
+		ck_assert_uint_eq(runner_open_descriptors(), descriptors);
 	}
 	ck_assert_uint_ge(threads, 4); /* commits, large values, flushes, compactions */
 	small_expect(&small, "a", "1");

@@ -28,16 +28,6 @@ static void teardown(void)
 	small_store_done(&small);
 }
 
-static uint64_t tables(void)
-{
-	struct store_stats now = small_stats(&small);
-	uint64_t sum = 0;
-
-	for (unsigned n = 0; n < now.level_count; n++)
-		sum += now.levels[n].tables;
-	return sum;
-}
-
 static void delete_range(const char *start, const char *end)
 {
 	ck_assert_int_eq(small_delete_range(&small, start, end), KV_OK);
@@ -152,7 +142,7 @@ START_TEST(a_snapshot_keeps_what_was_deleted_after_it)
 	store_snapshot_free(snapshot);
 	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
 	ck_assert_uint_eq(small_stats(&small).range_deletes, 0);
-	ck_assert_uint_eq(tables(), 0);
+	ck_assert_uint_eq(small_tables(&small), 0);
 }
 END_TEST
 
@@ -160,7 +150,7 @@ static bool eventually_no_tables(void)
 {
 	uint64_t deadline = clock_monotonic_us() + 120 * 1000000;
 
-	while (tables() > 0) {
+	while (small_tables(&small) > 0) {
 		if (clock_monotonic_us() > deadline)
 			return false;
 		ck_assert_int_ge(sched_yield(), 0);
@@ -178,7 +168,7 @@ START_TEST(tables_that_are_covered_whole_go_without_being_read)
 		small_fill(&small, 1000 * i, 1000 * i + 500, "a value");
 		flush();
 	}
-	ck_assert_uint_ge(tables(), 5);
+	ck_assert_uint_ge(small_tables(&small), 5);
 	read = small_stats(&small).compaction_bytes_read;
 	delete_range("key", "kez");
 	flush();
