@@ -3,9 +3,18 @@
 #include "base/huge_pages.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+struct piece { /* one huge page; the last that came is the next to go, it may be in the processor's caches */
+	struct piece *next;
+};
+
+static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+static struct piece *kept; /* guarded by mu, as the next two */
+static size_t kept_bytes, kept_max;
 
 /* Too many mappings may forbid to make a hole; then the pages go, and only their addresses stay taken. */
 static void give_back(uint8_t *at, size_t bytes)
@@ -27,6 +36,77 @@ static uint8_t *map_aligned(size_t bytes)
 	return at + head;
 }
 
+/* One of what is kept, as long as that is more than `most` bytes. */
+static void *take_kept(size_t most)
+{
+	struct piece *ret;
+
+	pthread_mutex_lock(&mu);
+	ret = kept_bytes > most ? kept : NULL;
+	if (ret) {
+		kept = ret->next;
+		kept_bytes -= HUGE_PAGES_BYTES;
+	}
+	pthread_mutex_unlock(&mu);
+	return ret;
+}
+
+static bool keep_piece(struct piece *piece)
+{
+	bool ret;
+
+	pthread_mutex_lock(&mu);
+	ret = kept_bytes + HUGE_PAGES_BYTES <= kept_max;
+	if (ret) {
+		piece->next = kept;
+		kept = piece;
+		kept_bytes += HUGE_PAGES_BYTES;
+	}
+	pthread_mutex_unlock(&mu);
+	return ret;
+}
+
+static void give_back_beyond(size_t most)
+{
+	uint8_t *piece;
+
+	while ((piece = take_kept(most)) != NULL)
+		give_back(piece, HUGE_PAGES_BYTES);
+}
+
+size_t huge_pages_kept(void)
+{
+	size_t ret;
+
+	pthread_mutex_lock(&mu);
+	ret = kept_bytes;
+	pthread_mutex_unlock(&mu);
+	return ret;
+}
+
+void huge_pages_keep(size_t bytes)
+{
+	pthread_mutex_lock(&mu);
+	kept_max += bytes;
+	pthread_mutex_unlock(&mu);
+}
+
+void huge_pages_keep_less(size_t bytes)
+{
+	size_t most;
+
+	pthread_mutex_lock(&mu);
+	assert(bytes <= kept_max);
+	most = kept_max -= bytes;
+	pthread_mutex_unlock(&mu);
+	give_back_beyond(most);
+}
+
+void huge_pages_give_back(void)
+{
+	give_back_beyond(0);
+}
+
 void *huge_pages_alloc(size_t bytes, bool huge)
 {
 	uint8_t *ret;
@@ -36,6 +116,9 @@ void *huge_pages_alloc(size_t bytes, bool huge)
 		return NULL;
 	if (HUGE_PAGES_PLAIN)
 		return aligned_alloc(HUGE_PAGES_BYTES, bytes);
+	ret = huge && bytes == HUGE_PAGES_BYTES ? take_kept(0) : NULL;
+	if (ret)
+		return ret;
 	ret = map_aligned(bytes);
 #ifdef MADV_HUGEPAGE
 	if (ret && huge)
@@ -50,6 +133,6 @@ void huge_pages_free(void *memory, size_t bytes)
 {
 	if (HUGE_PAGES_PLAIN)
 		free(memory);
-	else if (memory)
+	else if (memory && (bytes != HUGE_PAGES_BYTES || !keep_piece(memory)))
 		give_back(memory, bytes);
 }

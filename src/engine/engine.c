@@ -6,6 +6,7 @@
  * without engine_finish() as safe as a crash, which it is to the next start.
  */
 #include "base/clock.h"
+#include "base/huge_pages.h"
 #include "engine/compaction.h"
 #include "engine/damage_report.h"
 #include "engine/engine_internal.h"
@@ -99,6 +100,7 @@ static struct engine *engine_new(const struct engine_options *options)
 	engine->wal_segment_bytes = options->memtable_bytes > SEGMENT_BYTES_MIN ?
 		options->memtable_bytes : SEGMENT_BYTES_MIN;
 	spare_init(engine);
+	huge_pages_keep(options->memtable_bytes); /* from one memtable to the next */
 	engine->dir.fd = -1;
 	engine->lock.fd = -1;
 	engine->snapshots.prev = engine->snapshots.next = &engine->snapshots;
@@ -169,6 +171,7 @@ struct engine *engine_close(struct engine *engine)
 	pthread_mutex_destroy(&engine->snapshot_mu);
 	file_close(&engine->lock);
 	dir_close(&engine->dir);
+	huge_pages_keep_less(engine->options.memtable_bytes);
 	free(engine);
 	return NULL;
 }

@@ -5,6 +5,7 @@
  * longer need. It works for nobody in particular: whoever waits for it waits for `progress`.
  */
 #include "base/clock.h"
+#include "base/huge_pages.h"
 #include "base/rcu.h"
 #include "engine/compaction_job.h"
 #include "engine/reserve.h"
@@ -206,6 +207,8 @@ static void reclaim(struct engine *engine)
 		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a table: %s", err.text);
 	if (blob_set_trim(engine->blobs, &err) != KV_OK)
 		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a large value: %s", err.text);
+	if (background_quiet_us(engine) >= LOG_QUIET_US)
+		huge_pages_give_back();
 }
 
 /* What a start on a full disk has left to be done. */

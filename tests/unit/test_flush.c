@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The flush thread: by size, by age, on a disk that is full or broken; and that what it replaced goes away. */
 #include "base/clock.h"
+#include "base/huge_pages.h"
 #include "engine/filename.h"
 #include "engine/identity.h"
 #include "engine/wal.h"
@@ -802,6 +803,25 @@ START_TEST(a_store_that_is_left_alone_gives_its_log_back_and_grows_it_again)
 }
 END_TEST
 
+static bool no_pages_are_kept(void)
+{
+	return huge_pages_kept() == 0;
+}
+
+START_TEST(the_memory_of_a_memtable_is_for_the_next_one_and_goes_when_nobody_writes)
+{
+	open_large();
+	while (!HUGE_PAGES_PLAIN && no_pages_are_kept())
+		write_burst();
+	ck_assert(eventually(no_pages_are_kept));
+	while (!HUGE_PAGES_PLAIN && no_pages_are_kept())
+		write_burst();
+	ck_assert_uint_eq(small_count_keys(&small, NULL), key_count);
+	small_store_crash(&small);
+	ck_assert(no_pages_are_kept());
+}
+END_TEST
+
 /* Whatever it fails at and with what: nothing that was acknowledged is lost, then and at the next start. */
 static void fail_a_quiet_store_at(uint64_t nth, int errnum)
 {
@@ -898,6 +918,7 @@ int main(void)
 	tcase_add_test(tcase, with_a_change_feed_each_segment_is_synced);
 	tcase_add_test(tcase, the_next_segment_is_made_from_the_one_that_a_flush_retires);
 	tcase_add_test(tcase, a_store_that_is_left_alone_gives_its_log_back_and_grows_it_again);
+	tcase_add_test(tcase, the_memory_of_a_memtable_is_for_the_next_one_and_goes_when_nobody_writes);
 	tcase_add_test(tcase, no_failure_of_a_store_that_is_left_alone_loses_a_write);
 	tcase_add_test(tcase, small_writes_that_are_due_a_delay_are_delayed_together);
 	suite_add_tcase(suite, tcase);

@@ -83,6 +83,60 @@ START_TEST(what_came_and_went_does_not_add_up)
 }
 END_TEST
 
+/* Under the address sanitizer nothing is kept, so that it sees every use of what was freed. */
+static size_t kept(size_t pieces)
+{
+	return HUGE_PAGES_PLAIN ? 0 : pieces * HUGE_PAGES_BYTES;
+}
+
+START_TEST(what_may_be_kept_comes_back_first_and_the_rest_goes)
+{
+	uint8_t *pieces[4], *large = huge_pages_alloc(2 * HUGE_PAGES_BYTES, true), *again;
+
+	for (size_t i = 0; i < 4; i++) {
+		pieces[i] = huge_pages_alloc(HUGE_PAGES_BYTES, true);
+		ck_assert_ptr_nonnull(pieces[i]);
+	}
+	huge_pages_keep(2 * HUGE_PAGES_BYTES + HUGE_PAGES_BYTES / 2);
+	huge_pages_keep(HUGE_PAGES_BYTES / 2);
+	huge_pages_free(large, 2 * HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), 0); /* only what fits every taker */
+	for (size_t i = 0; i < 4; i++)
+		huge_pages_free(pieces[i], HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), kept(3));
+	again = huge_pages_alloc(HUGE_PAGES_BYTES, true);
+	if (!HUGE_PAGES_PLAIN)
+		ck_assert_ptr_eq(again, pieces[2]);
+	memset(again, 1, HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), kept(2));
+	huge_pages_keep_less(2 * HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), kept(1));
+	huge_pages_free(again, HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), kept(1));
+	huge_pages_give_back();
+	ck_assert_uint_eq(huge_pages_kept(), 0);
+	huge_pages_keep_less(HUGE_PAGES_BYTES);
+}
+END_TEST
+
+START_TEST(what_is_given_back_is_really_gone)
+{
+	uint8_t *pieces[PIECES];
+	unsigned long before = address_space();
+
+	huge_pages_keep(PIECES * HUGE_PAGES_BYTES);
+	for (size_t i = 0; i < PIECES; i++)
+		pieces[i] = huge_pages_alloc(HUGE_PAGES_BYTES, true);
+	for (size_t i = 0; i < PIECES; i++)
+		huge_pages_free(pieces[i], HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), kept(PIECES));
+	huge_pages_keep_less(PIECES * HUGE_PAGES_BYTES);
+	ck_assert_uint_eq(huge_pages_kept(), 0);
+	if (!HUGE_PAGES_PLAIN)
+		ck_assert_uint_le(address_space(), before + HUGE_PAGES_BYTES / 4096);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("huge_pages");
@@ -93,6 +147,8 @@ int main(void)
 		tcase_add_test(tcase, what_no_system_can_give_is_null);
 		tcase_add_test(tcase, what_came_and_went_does_not_add_up);
 	}
+	tcase_add_test(tcase, what_may_be_kept_comes_back_first_and_the_rest_goes);
+	tcase_add_test(tcase, what_is_given_back_is_really_gone);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }
