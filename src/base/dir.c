@@ -9,6 +9,7 @@
 #include "base/fs_error.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +18,30 @@ enum {
 	OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 	DIR_MODE = 0700,
 };
+
+struct dir_syncs {
+	pthread_mutex_t mu; /* so that no two syncs share the one error that the kernel tells */
+	int failed;         /* guarded by mu: errno of the first that failed; 0: none has */
+};
+
+static struct dir_syncs *syncs_new(void)
+{
+	struct dir_syncs *ret = calloc(1, sizeof *ret);
+
+	if (ret && pthread_mutex_init(&ret->mu, NULL) != 0) {
+		free(ret);
+		return NULL;
+	}
+	return ret;
+}
+
+static void syncs_free(struct dir_syncs *syncs)
+{
+	if (!syncs)
+		return;
+	pthread_mutex_destroy(&syncs->mu);
+	free(syncs);
+}
 
 static int open_dir(const struct fs *fs, int at_fd, const char *name)
 {
@@ -64,6 +89,7 @@ static int sync_parent(const struct fs *fs, int at_fd, const char *path, bool ma
 static kv_status open_path(const struct fs *fs, int at_fd, const char *name, char *path, bool create,
 	struct dir *ret, struct kv_error *err)
 {
+	struct dir_syncs *syncs;
 	bool made;
 	int fd;
 
@@ -77,7 +103,12 @@ static kv_status open_path(const struct fs *fs, int at_fd, const char *name, cha
 	fd = open_dir(fs, at_fd, name);
 	if (fd < 0)
 		return fs_error(err, errno, path, NULL, "cannot open the directory");
-	*ret = (struct dir){ .fs = fs, .fd = fd, .path = path };
+	syncs = syncs_new();
+	if (!syncs) {
+		fs->ops->close(fs->ctx, fd);
+		return kv_error_set(err, KV_NO_MEMORY, "cannot open the directory %s", path);
+	}
+	*ret = (struct dir){ .fs = fs, .fd = fd, .path = path, .syncs = syncs };
 	return KV_OK;
 }
 
@@ -158,16 +189,32 @@ void dir_close(struct dir *dir)
 	if (dir->fs && dir->fd >= 0)
 		dir->fs->ops->close(dir->fs->ctx, dir->fd);
 	free(dir->path);
+	syncs_free(dir->syncs);
 	dir->path = NULL;
+	dir->syncs = NULL;
 	dir->fd = -1;
 }
 
 kv_status dir_sync(const struct dir *dir, struct kv_error *err)
 {
+	struct dir_syncs *syncs = dir->syncs;
+	bool before;
+	int failed;
+
+	pthread_mutex_lock(&syncs->mu);
+	before = syncs->failed != 0;
 	/* not retried for EINTR either: nobody can say what became of the dirty pages */
-	if (dir->fs->ops->fsync(dir->fs->ctx, dir->fd) != 0)
-		return fs_error(err, errno, dir->path, NULL, "cannot sync the directory");
-	return KV_OK;
+	if (!before && dir->fs->ops->fsync(dir->fs->ctx, dir->fd) != 0)
+		syncs->failed = errno;
+	failed = syncs->failed;
+	pthread_mutex_unlock(&syncs->mu);
+	if (failed == 0)
+		return KV_OK;
+	fs_error(err, failed, dir->path, NULL,
+		before ? "the directory is not synced any more since that failed" : "cannot sync the directory");
+	if (err)
+		err->status = KV_IO;
+	return KV_IO;
 }
 
 kv_status dir_list(const struct dir *dir, int (*each)(void *arg, const char *name), void *arg,

@@ -461,7 +461,14 @@ kv_status file_lock(const struct file *file, struct kv_error *err)
 	do {
 		result = file->fs->ops->lock(file->fs->ctx, file->fd);
 	} while (result != 0 && errno == EINTR);
-	return result == 0 ? KV_OK : fail(file, err, "cannot lock");
+	if (result == 0)
+		return KV_OK;
+	if (errno != EWOULDBLOCK)
+		return fail(file, err, "cannot lock");
+	fail(file, err, "cannot lock");
+	if (err)
+		err->status = KV_BUSY;
+	return KV_BUSY;
 }
 
 kv_status file_read_whole(const struct dir *dir, const char *name, size_t max, struct buf *ret,
@@ -520,6 +527,23 @@ static kv_status write_temp(const struct dir *dir, const char *temp_name, struct
 	return status;
 }
 
+static kv_status uncertain(struct kv_error *err)
+{
+	if (err)
+		err->status = KV_UNCERTAIN;
+	return KV_UNCERTAIN;
+}
+
+/* After an error of the device or of the network nobody knows whether it was done all the same. */
+static kv_status rename_temp(const struct dir *dir, const char *temp_name, const char *name, struct kv_error *err)
+{
+	struct kv_error own = { 0 };
+	struct kv_error *told = err ? err : &own;
+	kv_status status = dir_rename(dir, temp_name, dir, name, false, told);
+
+	return status == KV_IO && told->errnum == EIO ? uncertain(told) : status;
+}
+
 kv_status file_replace(const struct dir *dir, const char *name, const char *temp_name,
 	struct slice content, struct kv_error *err)
 {
@@ -527,14 +551,10 @@ kv_status file_replace(const struct dir *dir, const char *name, const char *temp
 
 	status = write_temp(dir, temp_name, content, err);
 	if (status == KV_OK)
-		status = dir_rename(dir, temp_name, dir, name, false, err);
+		status = rename_temp(dir, temp_name, name, err);
 	if (status != KV_OK) {
 		dir_unlink(dir, temp_name, NULL); /* the first error is the one to tell */
 		return status;
 	}
-	if (dir_sync(dir, err) == KV_OK)
-		return KV_OK;
-	if (err)
-		err->status = KV_UNCERTAIN;
-	return KV_UNCERTAIN;
+	return dir_sync(dir, err) == KV_OK ? KV_OK : uncertain(err);
 }

@@ -11,7 +11,7 @@
  *
  * Durability: file_write_at is not durable until file_sync returned KV_OK; a created, renamed or
  * unlinked name is not durable until dir_sync returned KV_OK. A failed sync must never be retried: the
- * kernel may have dropped the dirty pages.
+ * kernel may have dropped the dirty pages. dir_sync sees to that itself.
  */
 #ifndef KV_BASE_FILE_H
 #define KV_BASE_FILE_H
@@ -66,6 +66,7 @@ struct dir {
 	const struct fs *fs;
 	int fd;
 	char *path; /* owned, for messages */
+	struct dir_syncs *syncs; /* owned */
 };
 
 /* Opens an existing directory (not through a symbolic link in the last component). With `create`, a missing last component is made
@@ -80,6 +81,8 @@ void dir_discard(struct dir *dir);
 kv_status dir_open_at(const struct dir *parent, const char *name, bool create, struct dir *ret,
 	struct kv_error *err);
 void dir_close(struct dir *dir); /* safe on a zeroed one and twice: sets fd to -1 and path to NULL */
+/* Makes the names in it durable. A failure is always KV_IO (errnum tells more), and then every later call fails: the kernel tells such an
+ * error once, so other names that were waiting may be lost though a later sync succeeds. One call at a time, others wait. */
 kv_status dir_sync(const struct dir *dir, struct kv_error *err);
 kv_status dir_list(const struct dir *dir, int (*each)(void *arg, const char *name), void *arg,
 	struct kv_error *err);
@@ -145,8 +148,8 @@ kv_status file_read_whole(const struct dir *dir, const char *name, size_t max, s
 	struct kv_error *err);
 
 /* Durable replacement of `name`: write `temp_name`, sync it, rename over `name`, sync the
- * directory. On failure before the rename the old content stays and the temporary file is removed; a failure of the directory sync
- * is reported as KV_UNCERTAIN: either content may be found at the next start. */
+ * directory. On failure before the rename the old content stays and the temporary file is removed; a failure of the directory sync, and
+ * EIO of the rename, is reported as KV_UNCERTAIN: either content may be found, now or at the next start. */
 kv_status file_replace(const struct dir *dir, const char *name, const char *temp_name,
 	struct slice content, struct kv_error *err);
 

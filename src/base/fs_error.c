@@ -17,8 +17,6 @@ static kv_status status_of(int errnum)
 	case EISDIR:
 	case ENXIO:
 		return KV_INVALID;
-	case EWOULDBLOCK:
-		return KV_BUSY;
 	default:
 		return kv_status_from_errno(errnum);
 	}

@@ -7,8 +7,7 @@
 
 /* Fills `err` (NULL is allowed) for `name` (NULL: the directory itself) in the directory `dir_path`, and
  * returns the status: KV_NOT_FOUND for ENOENT; KV_INVALID for a name that is taken (EEXIST) or is of
- * another kind than wanted (ELOOP, ENOTDIR, EISDIR, ENXIO); KV_BUSY for EWOULDBLOCK; else as
- * kv_status_from_errno. */
+ * another kind than wanted (ELOOP, ENOTDIR, EISDIR, ENXIO); else as kv_status_from_errno. */
 kv_status fs_error(struct kv_error *err, int errnum, const char *dir_path, const char *name,
 	const char *what);
 

@@ -4,8 +4,7 @@
  * a large file takes long, and no small write is to wait for it.
  *
  * The thread takes all that is queued: it syncs every file, then the directory once. A file whose sync fails costs only its own write, of
- * which nothing is in the log. A directory whose sync fails is the end for the store: the kernel tells such an error once, so every
- * other name that was waiting for a sync of the directory may be lost with it.
+ * which nothing is in the log. A directory whose sync fails is the end for the store (see dir_sync()).
  */
 #include "engine/engine_internal.h"
 #include "engine/engine_upload.h"
@@ -33,8 +32,6 @@ static kv_status sync_names(struct engine *engine)
 
 	if (dir_sync(&engine->dir, &err) == KV_OK)
 		return KV_OK;
-	if (err.status == KV_NO_SPACE || err.status == KV_NO_MEMORY)
-		err.status = KV_IO;
 	health_report(&engine->health, "the names of large values cannot be made durable", &err);
 	return KV_IO;
 }

@@ -9,9 +9,12 @@
  * for it is taken before the append, so that nothing can fail in between.
  */
 #include "base/clock.h"
+#include "engine/blob_format.h"
+#include "engine/blob_pointer.h"
 #include "engine/decide.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_upload.h"
+#include "engine/overlay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -72,10 +75,32 @@ static void add(const struct engine *engine, struct group *group, struct engine_
 	group->sync = group->sync || wants_sync(engine, write);
 }
 
-static void release_held(struct engine_write *write)
+static void release_held(struct engine *engine, struct engine_write *write)
 {
+	if (write->held_blob != 0)
+		blob_set_unref(engine->blobs, write->held_blob);
+	write->held_blob = 0;
 	view_unref(write->held);
 	write->held = NULL;
+}
+
+/* A touch may have found a large value of which nobody keeps count: after a start that could not read its table. The memtable will; what that
+ * takes is taken here, where it can fail. */
+static kv_status hold_blob(struct engine *engine, struct engine_write *write)
+{
+	struct reader reader = reader_of(buf_slice(&write->batch.operations));
+	struct blob_pointer pointer;
+	struct entry entry;
+	kv_status status = batch_next(&reader, &entry);
+
+	if (status != KV_OK || entry.kind != ENTRY_BLOB)
+		return status;
+	if (!blob_pointer_decode(entry.value, &pointer))
+		return KV_CORRUPT;
+	status = blob_set_ref(engine->blobs, pointer.number, blob_file_bytes(pointer.size));
+	if (status == KV_OK)
+		write->held_blob = pointer.number;
+	return status;
 }
 
 /* Gives the write its sequences and its place in the group, or the status that it ends with. False: it belongs to the next group, where
@@ -84,6 +109,7 @@ static bool accept(struct engine *engine, struct group *group, struct engine_wri
 	bool must_decide)
 {
 	struct commit *commit = &engine->commit;
+	size_t mark = overlay_mark(commit->overlay);
 
 	write->first_sequence = commit->last_sequence + 1 + group->operations;
 	write->status = reserve_pieces(commit, group->pieces + 1);
@@ -91,9 +117,13 @@ static bool accept(struct engine *engine, struct group *group, struct engine_wri
 		write->status = decide_write(&engine->views, engine_visible(engine), clock_wall_ms(), commit->overlay,
 			write);
 		if (is_too_much(group, write)) {
-			release_held(write); /* what it finds then may be another value */
+			release_held(engine, write); /* what it finds then may be another value */
 			return false;
 		}
+		if (write->status == KV_OK && write->transform.kind == ENGINE_TOUCH)
+			write->status = hold_blob(engine, write);
+		if (write->status != KV_OK)
+			overlay_rollback(commit->overlay, mark);
 	}
 	if (write->status == KV_OK && write->batch.count > 0)
 		add(engine, group, write, commit->pieces);
@@ -292,7 +322,7 @@ static void end_decisions(struct engine *engine, const struct group *group)
 {
 	overlay_clear(engine->commit.overlay);
 	for (struct engine_write *write = group->first; write != group->end; write = write->next)
-		release_held(write);
+		release_held(engine, write);
 }
 
 kv_status commit_may_write(struct engine *engine, const struct engine_write *write)

@@ -117,6 +117,7 @@ struct engine_write {
 	kv_status status;
 	void *waiting; /* who sleeps in engine_write() */
 	struct view *held; /* keeps the blob file that a touch found */
+	uint64_t held_blob; /* that file is counted for it; 0: none is */
 };
 
 /* A list linked by `next`, queued in its order, but for those with uploads, which join when these are durable; and, if it may be, committed as one

@@ -26,8 +26,7 @@ enum {
 
 static kv_status fail(struct engine *engine, struct kv_error *err)
 {
-	if (err->status == KV_NO_SPACE || err->status == KV_NO_MEMORY)
-		err->status = KV_IO; /* half-way through: only a restart sorts it out */
+	err->status = KV_IO; /* half-way through, whatever it was: only a restart sorts it out */
 	health_report(&engine->health, "the write-ahead log cannot be continued", err);
 	background_progress(engine); /* who waits for a rotation waits in vain */
 	return KV_IO;

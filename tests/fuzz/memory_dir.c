@@ -44,8 +44,9 @@ static int mem_open(void *ctx, int dir_fd, const char *name, int flags, mode_t m
 	struct fuzz_dir *dir = ctx;
 	struct fuzz_file *file = find(dir, name);
 
-	(void)dir_fd;
 	(void)mode;
+	if (dir_fd != DIR_FD)
+		return DIR_FD;
 	if (!file && (flags & O_CREAT) == 0)
 		return fail(ENOENT);
 	if (file && (flags & O_EXCL) != 0)
@@ -150,17 +151,16 @@ static const struct fs_ops memory_ops = {
 
 void fuzz_dir_open(struct fuzz_dir *dir)
 {
-	static char path[] = "memory";
-
 	*dir = (struct fuzz_dir){ .fs = { .ops = &memory_ops } };
 	dir->fs.ctx = dir;
-	dir->dir = (struct dir){ .fs = &dir->fs, .fd = DIR_FD, .path = path };
+	FUZZ_REQUIRE(dir_open(&dir->fs, "memory", false, &dir->dir, NULL) == KV_OK);
 }
 
 void fuzz_dir_close(struct fuzz_dir *dir)
 {
 	for (size_t i = 0; i < FUZZ_FILES_MAX; i++)
 		remove_file(&dir->files[i]);
+	dir_close(&dir->dir);
 }
 
 void fuzz_dir_put(struct fuzz_dir *dir, const char *name, struct slice content)

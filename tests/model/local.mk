@@ -33,3 +33,7 @@ LONG_TESTS += tests/model/test_slow_disk
 check_PROGRAMS += tests/model/test_open_scans
 TESTS += tests/model/test_open_scans
 LONG_TESTS += tests/model/test_open_scans
+# A sync of the directory that fails once, for somebody else
+check_PROGRAMS += tests/model/test_failed_names
+TESTS += tests/model/test_failed_names
+tests_model_test_failed_names_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)

@@ -40,6 +40,12 @@ void disk_close(struct disk *disk)
 	runner_remove_dir(disk->path);
 }
 
+void disk_reopen(struct disk *disk)
+{
+	dir_close(&disk->dir);
+	ck_assert_int_eq(dir_open(fault_fs_fs(disk->fault), disk->path, false, &disk->dir, NULL), KV_OK);
+}
+
 static int open_raw(const struct disk *disk, const char *name, int flags)
 {
 	int ret = openat(disk->dir.fd, name, flags | O_CLOEXEC, 0600);

@@ -15,6 +15,7 @@ struct disk {
 /* All of these fail the test instead of returning an error. */
 void disk_open(struct disk *disk);
 void disk_close(struct disk *disk); /* removes it */
+void disk_reopen(struct disk *disk); /* `dir` as another process has it: syncs may succeed that an earlier failure had forbidden */
 
 /* The whole file; the caller frees it. */
 struct buf disk_read(const struct disk *disk, const char *name);

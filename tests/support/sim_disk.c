@@ -175,6 +175,13 @@ void sim_disk_fail_sync(struct sim_disk *disk, uint64_t nth, const char *name_pa
 	sim_unlock(disk, 0);
 }
 
+void sim_disk_lose_names(struct sim_disk *disk)
+{
+	sim_lock(disk);
+	disk->loses_names = true;
+	sim_unlock(disk, 0);
+}
+
 bool sim_disk_sync_failed(struct sim_disk *disk, uint64_t *ret_again)
 {
 	bool ret;

@@ -37,6 +37,10 @@ size_t sim_disk_open_count(struct sim_disk *disk);
  * 0: none. */
 void sim_disk_fail_sync(struct sim_disk *disk, uint64_t nth, const char *name_part, int errnum);
 
+/* From now on a sync of a directory that fails so loses names as well: those that it was to make durable never are, though later syncs succeed. Most file
+ * systems stop at such an error, but nobody may count on it while he runs. (A new start can only sync what it finds.) */
+void sim_disk_lose_names(struct sim_disk *disk);
+
 /* Has one failed so? *ret_again: how often the same file or directory was synced since. */
 bool sim_disk_sync_failed(struct sim_disk *disk, uint64_t *ret_again);
 

@@ -93,6 +93,7 @@ struct sim_disk {
 	uint64_t fail_sync_nth;
 	const char *fail_sync_name;
 	int fail_sync_errnum;
+	bool loses_names;
 	int failed_inode;              /* of the last sync that failed so; SIM_NONE */
 	uint64_t syncs_again;          /* of it, since then */
 };

@@ -129,19 +129,21 @@ static void sync_names(struct sim_walk *w, int dir)
 	for (size_t i = 0; i < w->names.count; i++) {
 		const struct sim_event *event = event_at(w, w->names.events[i]);
 
-		if (is_covered(event, dir))
-			apply_name(&w->durable, event);
-		else
+		if (!is_covered(event, dir))
 			w->names.events[kept++] = w->names.events[i];
+		else if (!w->lost[w->names.events[i]])
+			apply_name(&w->durable, event);
 	}
 	w->names.count = kept;
 }
 
-/* Names stay pending: a file system that cannot write its journal stops, and makes none durable behind our back. */
 static void lose(struct sim_walk *w, int inode)
 {
 	for (size_t i = 0; i < w->bytes[inode].count; i++)
 		w->lost[w->bytes[inode].events[i]] = true;
+	for (size_t i = 0; w->disk->loses_names && i < w->names.count; i++)
+		if (is_covered(event_at(w, w->names.events[i]), inode))
+			w->lost[w->names.events[i]] = true;
 }
 
 bool sim_walk_next(struct sim_walk *w, struct sim_step *ret)

@@ -94,6 +94,39 @@ START_TEST(a_failed_append_stops_writes)
 }
 END_TEST
 
+/* The header of the next segment, which tells where the old one ends, may be on the disk: behind that end nothing may be written any more,
+ * whatever the error says. */
+START_TEST(a_next_segment_that_may_have_begun_ends_all_writing)
+{
+	static const int errnums[] = { EIO, EAGAIN, ENOSPC, ENOMEM, EINVAL };
+	static const enum fault_op ops[] = { FAULT_PWRITEV, FAULT_FDATASYNC };
+	char large[40001];
+
+	memset(large, 'x', sizeof large - 1);
+	large[sizeof large - 1] = '\0';
+	for (unsigned i = 0; i < 2 * sizeof errnums / sizeof errnums[0]; i++) {
+		char next[64];
+
+		let_log_settle();
+		ck_assert_int_eq(small_put(&small, "a", large), KV_OK);
+		snprintf(next, sizeof next, "%s", small_newest(&small, ".wal"));
+		fault_fs_add(small.disk.fault, (struct fault_rule){ .op = ops[i % 2], .name_part = next, .nth = 1,
+			.errnum = errnums[i / 2], .torn_bytes = 4096 });
+		ck_assert_int_eq(small_put(&small, "b", large), KV_IO);
+		expect_state(STORE_FAILED);
+		ck_assert_int_eq(small_put(&small, "c", "1"), KV_IO);
+		fault_fs_heal(small.disk.fault);
+		ck_assert_int_eq(small_put(&small, "c", "1"), KV_IO);
+		small_store_crash(&small);
+		small_store_open(&small);
+		small_expect(&small, "a", large);
+		small_expect(&small, "b", NULL);
+		small_expect(&small, "c", NULL);
+		ck_assert_int_eq(small_delete(&small, "a"), KV_OK);
+	}
+}
+END_TEST
+
 START_TEST(a_full_disk_refuses_the_write_and_heals_by_itself)
 {
 	uint64_t deadline = clock_monotonic_us() + 120 * 1000000;
@@ -545,6 +578,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_failed_sync_is_told_never_tried_again_and_stops_writes);
 	tcase_add_test(tcase, a_failed_append_stops_writes);
+	tcase_add_test(tcase, a_next_segment_that_may_have_begun_ends_all_writing);
 	tcase_add_test(tcase, a_full_disk_refuses_the_write_and_heals_by_itself);
 	tcase_add_test(tcase, the_followers_of_a_failed_group_are_all_told);
 	tcase_add_test(tcase, what_is_submitted_together_shares_a_sync);

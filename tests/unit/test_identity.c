@@ -194,6 +194,7 @@ START_TEST(a_failure_anywhere_leaves_no_format_or_a_good_one)
 		if (status == KV_OK && fault_fs_failed(disk.fault) == nth)
 			status = KV_IO;
 		fault_fs_heal(disk.fault);
+		disk_reopen(&disk);
 		if (dir_has(&disk.dir, "FORMAT"))
 			ck_assert_int_eq(read_format(&read, NULL), KV_OK);
 	}

@@ -452,6 +452,7 @@ START_TEST(a_failure_anywhere_leaves_the_old_or_the_new_one_in_force)
 			.torn_bytes = 100 });
 		status = write_manifest(&next);
 		fault_fs_heal(disk.fault);
+		disk_reopen(&disk);
 		failed = fault_fs_failed(disk.fault);
 		if (status == KV_OK)
 			expect_on_disk(&next);

@@ -313,10 +313,12 @@ START_TEST(a_segment_that_could_not_be_made_is_gone)
 	for (unsigned i = 0; i < 4; i++)
 		for (uint64_t nth = 1; nth <= (make_ops[i] == FAULT_PWRITEV ? writes : 1); nth++) {
 			fault_fs_fail(disk.fault, make_ops[i], nth, ENOSPC);
-			ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3 << 20, WAL_WRITTEN, &err), KV_NO_SPACE);
+			ck_assert_int_eq(wal_make_segment(&disk.dir, 3, 3 << 20, WAL_WRITTEN, &err),
+				make_ops[i] == FAULT_FSYNC ? KV_IO : KV_NO_SPACE);
 			ck_assert_int_eq(err.errnum, ENOSPC);
 			ck_assert(!dir_has(&disk.dir, "000003.wal"));
 			fault_fs_heal(disk.fault);
+			disk_reopen(&disk);
 		}
 }
 END_TEST
