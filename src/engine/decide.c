@@ -5,6 +5,8 @@
 #include "base/rcu.h"
 #include "engine/transform.h"
 
+#include <stdlib.h>
+
 /* The newest version of a key. */
 struct key_state {
 	bool exists;
@@ -36,10 +38,22 @@ static bool must_hold(const struct engine_write *write, const struct entry *foun
 	return found->kind == ENTRY_BLOB && write->transform.kind == ENGINE_TOUCH && !write->held;
 }
 
+static kv_status note_damage(struct engine_write *write, kv_status status, const struct kv_error *err)
+{
+	if (status != KV_CORRUPT)
+		return status;
+	if (!write->error)
+		write->error = malloc(sizeof *write->error);
+	if (write->error)
+		*write->error = *err;
+	return status;
+}
+
 static kv_status read_state(const struct decision *d, struct slice key, struct key_state *ret)
 {
 	const struct entry *pending = overlay_find(d->overlay, key);
 	struct view_read read = { 0 };
+	struct kv_error err;
 	kv_status status = KV_OK;
 
 	if (pending) {
@@ -49,13 +63,13 @@ static kv_status read_state(const struct decision *d, struct slice key, struct k
 
 		rcu_enter();
 		view = views_peek(d->views);
-		status = view_get(view, key, d->visible_sequence, &read, NULL);
+		status = view_get(view, key, d->visible_sequence, &read, &err);
 		if (status == KV_OK && must_hold(d->write, &read.entry))
 			d->write->held = view_ref(view);
 		rcu_leave();
 	}
 	if (status != KV_OK && status != KV_NOT_FOUND)
-		return status;
+		return note_damage(d->write, status, &err);
 	*ret = (struct key_state){
 		.exists = status == KV_OK && entry_is_live(&read.entry, d->now_unix_ms),
 		.entry = read.entry,
@@ -68,6 +82,7 @@ static bool holds(const struct engine_condition *condition, const struct key_sta
 {
 	switch (condition->expect) {
 	case ENGINE_EXPECT_EXISTS:
+	case ENGINE_EXPECT_NOT_ABSENT:
 		return state->exists;
 	case ENGINE_EXPECT_ABSENT:
 		return !state->exists;
@@ -86,12 +101,24 @@ static bool is_due(const struct decision *d, uint32_t place)
 	return d->condition < write->conditions + write->condition_count && d->condition->place == place;
 }
 
+/* Nobody needs to read what he replaces or deletes: then damage is no obstacle, but the way to be rid of it. */
+static bool may_be_damaged(const struct engine_condition *condition)
+{
+	return !condition->is_check &&
+		(condition->expect == ENGINE_EXPECT_NOTHING || condition->expect == ENGINE_EXPECT_NOT_ABSENT);
+}
+
 static kv_status decide_condition(struct decision *d, struct slice key)
 {
 	struct engine_condition *condition = d->condition++;
 	struct key_state state;
 	kv_status status = read_state(d, key, &state);
 
+	if (status == KV_CORRUPT && may_be_damaged(condition)) {
+		condition->existed = true;
+		condition->found = 0;
+		return KV_OK;
+	}
 	if (status != KV_OK)
 		return status;
 	if (holds(condition, &state)) {

@@ -70,6 +70,7 @@ enum engine_expect {
 	ENGINE_EXPECT_EXISTS,
 	ENGINE_EXPECT_ABSENT,
 	ENGINE_EXPECT_VERSION,
+	ENGINE_EXPECT_NOT_ABSENT, /* exists, or cannot be read because it is damaged */
 };
 
 /* What must hold for an operation of a batch, or (a check) for a key at its place between the operations. */
@@ -77,7 +78,7 @@ struct engine_condition {
 	uint32_t place;             /* among operations and checks in the order they were added */
 	uint32_t checks_before;     /* so many of those at smaller places are checks */
 	bool is_check;
-	bool existed;               /* result: whether the key existed before */
+	bool existed;               /* result: whether the key existed before; what is damaged did */
 	enum engine_expect expect;
 	uint64_t version;           /* for ENGINE_EXPECT_VERSION */
 	uint64_t found;             /* result: the version of the key; 0: it did not exist */
@@ -111,6 +112,7 @@ struct engine_write {
 	/* results, good in and after done */
 	uint64_t first_sequence;   /* the i-th operation has first_sequence + i */
 	uint32_t failed_place;     /* after KV_CONDITION */
+	struct kv_error *error;    /* after KV_CORRUPT, if there was memory to keep it: to be freed with free() */
 
 	/* the commit path's own */
 	struct engine_write *next;

@@ -87,7 +87,7 @@ static void answer(struct request *request, kv_status status)
 		problem_set(&problem, 412, "the condition of an operation does not hold");
 		document_refuse(request, &problem, store_batch_failed_index(request->batch));
 	} else {
-		reply_store_error(request, status, NULL);
+		write_reply_error(request, status);
 	}
 }
 

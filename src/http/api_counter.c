@@ -30,7 +30,7 @@ static void answer_increment(struct request *request, kv_status status)
 	struct store_outcome outcome;
 
 	if (status != KV_OK) {
-		reply_store_error(request, status, NULL);
+		write_reply_error(request, status);
 		return;
 	}
 	outcome = store_batch_outcome(request->batch, 0);
@@ -58,7 +58,7 @@ static void answer_touch(struct request *request, kv_status status)
 	char etag[CONDITION_ETAG_SIZE];
 
 	if (status != KV_OK) {
-		reply_store_error(request, status == KV_CONDITION ? KV_NOT_FOUND : status, NULL);
+		write_reply_error(request, status == KV_CONDITION ? KV_NOT_FOUND : status);
 		return;
 	}
 	condition_etag(store_batch_outcome(request->batch, 0).version, etag);

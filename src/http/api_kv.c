@@ -113,7 +113,7 @@ static void answer_put(struct request *request, kv_status status)
 	char etag[CONDITION_ETAG_SIZE];
 
 	if (status != KV_OK) {
-		reply_store_error(request, status, NULL);
+		write_reply_error(request, status);
 		return;
 	}
 	outcome = store_batch_outcome(request->batch, 0);
@@ -170,7 +170,7 @@ void api_kv_put(struct request *request)
 /* With If-None-Match: * there is nothing to delete when the condition holds. */
 static void answer_check(struct request *request, kv_status status)
 {
-	reply_store_error(request, status == KV_OK ? KV_NOT_FOUND : status, NULL);
+	write_reply_error(request, status == KV_OK ? KV_NOT_FOUND : status);
 }
 
 /* Without headers the condition is that the key exists, and its failure means 404. */
@@ -181,7 +181,7 @@ static void answer_delete(struct request *request, kv_status status)
 	else if (status == KV_CONDITION && !head_has(&request->head, HEAD_IF_MATCH))
 		reply_store_error(request, KV_NOT_FOUND, NULL);
 	else
-		reply_store_error(request, status, NULL);
+		write_reply_error(request, status);
 }
 
 void api_kv_delete(struct request *request)
@@ -202,6 +202,6 @@ void api_kv_delete(struct request *request)
 		return;
 	}
 	if (condition.expect == STORE_EXPECT_NOTHING)
-		condition.expect = STORE_EXPECT_EXISTS;
+		condition.expect = STORE_EXPECT_NOT_ABSENT;
 	write_delete(request, key, &condition, durability, answer_delete);
 }

@@ -23,7 +23,7 @@ static void answer_write(struct request *request, kv_status status)
 	if (status == KV_OK)
 		reply_ok(request);
 	else
-		reply_store_error(request, status, NULL);
+		write_reply_error(request, status);
 }
 
 bool api_simple_set_begin(struct request *request)
@@ -87,7 +87,7 @@ static void answer_delete(struct request *request, kv_status status)
 void api_simple_delete(struct request *request)
 {
 	struct urlkey_param params[] = { { .name = "key" }, WRITE_DURABILITY_PARAM };
-	static const struct store_condition exists = { .expect = STORE_EXPECT_EXISTS };
+	static const struct store_condition exists = { .expect = STORE_EXPECT_NOT_ABSENT };
 	enum store_durability durability;
 
 	if (request_query(request, params, 2) && checked_key(request, &params[0]) &&

@@ -32,6 +32,7 @@ static const struct {
 	[HEAD_COOKIE] = { NAME("cookie"), false },
 	[HEAD_SEC_FETCH_SITE] = { NAME("sec-fetch-site"), true },
 	[HEAD_LAST_EVENT_ID] = { NAME("last-event-id"), true },
+	[HEAD_CONTENT_RANGE] = { NAME("content-range"), false },
 };
 
 /* Which of them have a name of that length: most lines are none of them, or need one comparison. */
@@ -44,7 +45,7 @@ static const unsigned fields_of_length[] = {
 	[8] = BIT(HEAD_IF_RANGE) | BIT(HEAD_IF_MATCH),
 	[10] = BIT(HEAD_USER_AGENT),
 	[12] = BIT(HEAD_CONTENT_TYPE),
-	[13] = BIT(HEAD_AUTHORIZATION) | BIT(HEAD_IF_NONE_MATCH) | BIT(HEAD_LAST_EVENT_ID),
+	[13] = BIT(HEAD_AUTHORIZATION) | BIT(HEAD_IF_NONE_MATCH) | BIT(HEAD_LAST_EVENT_ID) | BIT(HEAD_CONTENT_RANGE),
 	[14] = BIT(HEAD_CONTENT_LENGTH) | BIT(HEAD_SEC_FETCH_SITE),
 	[17] = BIT(HEAD_TRANSFER_ENCODING),
 };

@@ -29,6 +29,7 @@ enum head_field {
 	HEAD_COOKIE,
 	HEAD_SEC_FETCH_SITE,
 	HEAD_LAST_EVENT_ID,
+	HEAD_CONTENT_RANGE,
 	HEAD_SEC_FETCH_OTHER, /* any other Sec-Fetch-... */
 	HEAD_FIELD_COUNT
 };

@@ -127,6 +127,14 @@ static bool judge_conditions(struct request *request)
 	return problem_set(&request->problem, 400, "this request takes no condition (If-Match, If-None-Match)");
 }
 
+/* What goes on with an upload that was cut (curl -C) means a part of the value, and would replace all of it. */
+static bool judge_part(struct request *request)
+{
+	if ((request->method & (HTTP_POST | HTTP_PUT | HTTP_DELETE)) == 0 || !head_has(&request->head, HEAD_CONTENT_RANGE))
+		return true;
+	return problem_set_close(&request->problem, 400, "a value is written as a whole, not in parts (Content-Range)");
+}
+
 static bool judge_time(struct request *request)
 {
 	if (!atomic_load_explicit(&request->service->draining, memory_order_relaxed) ||
@@ -144,5 +152,5 @@ bool judge_request(struct request *request, const char *method, const char *vers
 		guard_request(&request->service->rules, request->connection.peer, &request->host, &request->head,
 			&request->problem) &&
 		judge_target(request) && authorize_request(request) && judge_time(request) && judge_load(request) &&
-		judge_conditions(request) && judge_body(request);
+		judge_conditions(request) && judge_part(request) && judge_body(request);
 }

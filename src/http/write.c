@@ -81,3 +81,8 @@ void write_delete(struct request *request, struct slice key, const struct store_
 	if (write_new_batch(request, durability))
 		write_commit(request, store_batch_delete(request->batch, key, condition), go_on);
 }
+
+void write_reply_error(struct request *request, kv_status status)
+{
+	reply_store_error(request, status, request->batch ? store_batch_error(request->batch) : NULL);
+}

@@ -25,6 +25,9 @@ bool write_new_batch(struct request *request, enum store_durability durability);
 void write_commit(struct request *request, kv_status made,
 	void (*go_on)(struct request *, kv_status));
 
+/* Answers a write that was not done; of damage it says which file, and where. */
+void write_reply_error(struct request *request, kv_status status);
+
 /* Puts (deletes) one key under `condition` and goes on with `go_on`; on failure it has answered. */
 void write_put(struct request *request, struct slice key, struct slice value,
 	const struct store_condition *condition, const struct write_options *options,

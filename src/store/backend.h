@@ -70,6 +70,7 @@ struct store_backend {
 	void (*batch_set_durability)(struct store_batch *batch, enum store_durability durability);
 	struct store_outcome (*batch_outcome)(const struct store_batch *batch, size_t index);
 	size_t (*batch_failed_index)(const struct store_batch *batch);
+	const struct kv_error *(*batch_error)(const struct store_batch *batch);
 	void (*submit)(struct store *store, const struct store_submission *submissions, size_t count);
 	kv_status (*write)(struct store *store, struct store_batch *batch);
 

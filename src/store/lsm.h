@@ -42,6 +42,7 @@ size_t lsm_batch_count(const struct store_batch *batch);
 void lsm_batch_set_durability(struct store_batch *batch, enum store_durability durability);
 struct store_outcome lsm_batch_outcome(const struct store_batch *batch, size_t index);
 size_t lsm_batch_failed_index(const struct store_batch *batch);
+const struct kv_error *lsm_batch_error(const struct store_batch *batch);
 void lsm_submit(struct store *store, const struct store_submission *submissions, size_t count);
 kv_status lsm_write(struct store *store, struct store_batch *batch);
 

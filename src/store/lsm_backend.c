@@ -435,6 +435,7 @@ const struct store_backend store_backend_lsm = {
 	.batch_set_durability = lsm_batch_set_durability,
 	.batch_outcome = lsm_batch_outcome,
 	.batch_failed_index = lsm_batch_failed_index,
+	.batch_error = lsm_batch_error,
 	.submit = lsm_submit,
 	.write = lsm_write,
 	.large_value_bytes = lsm_large_value_bytes,

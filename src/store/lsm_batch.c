@@ -38,6 +38,7 @@ void lsm_batch_free(struct store_batch *base)
 	batch_free(&batch->write.batch);
 	buf_free(&batch->write.check_keys);
 	engine_write_free_uploads(&batch->write);
+	free(batch->write.error);
 	if (batch->write.conditions != &batch->first_condition)
 		free(batch->write.conditions);
 	free(batch);
@@ -83,6 +84,7 @@ static struct engine_condition *add_condition(struct lsm_batch *batch, uint32_t 
 		[STORE_EXPECT_EXISTS] = ENGINE_EXPECT_EXISTS,
 		[STORE_EXPECT_ABSENT] = ENGINE_EXPECT_ABSENT,
 		[STORE_EXPECT_VERSION] = ENGINE_EXPECT_VERSION,
+		[STORE_EXPECT_NOT_ABSENT] = ENGINE_EXPECT_NOT_ABSENT,
 	};
 	struct engine_write *write = &batch->write;
 	uint32_t checks = check_count(write);
@@ -298,6 +300,11 @@ struct store_outcome lsm_batch_outcome(const struct store_batch *base, size_t in
 size_t lsm_batch_failed_index(const struct store_batch *batch)
 {
 	return lsm_batch_of(batch)->write.failed_place;
+}
+
+const struct kv_error *lsm_batch_error(const struct store_batch *batch)
+{
+	return lsm_batch_of(batch)->write.error;
 }
 
 /* ---- committing ---- */

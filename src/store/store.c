@@ -151,6 +151,11 @@ size_t store_batch_failed_index(const struct store_batch *batch)
 	return batch->backend->batch_failed_index(batch);
 }
 
+const struct kv_error *store_batch_error(const struct store_batch *batch)
+{
+	return batch->backend->batch_error(batch);
+}
+
 void store_submit(struct store *store, struct store_batch *batch, store_done done, void *arg)
 {
 	store_submit_all(store, &(struct store_submission){ batch, done, arg }, 1);

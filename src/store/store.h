@@ -112,6 +112,7 @@ enum store_expect {
 	STORE_EXPECT_EXISTS,
 	STORE_EXPECT_ABSENT,
 	STORE_EXPECT_VERSION, /* exists with exactly this version */
+	STORE_EXPECT_NOT_ABSENT, /* exists, or is damaged and cannot be read */
 };
 
 struct store_condition {
@@ -150,13 +151,15 @@ size_t store_batch_count(const struct store_batch *batch);
 /* After a commit: about the operation `index` (in the order they were added, checks included). */
 struct store_outcome {
 	uint64_t version; /* of the new state of the key: larger than every earlier one; of a check: what it found, 0: no key */
-	bool existed;     /* before; only when the condition asked or expected */
+	bool existed;     /* before; only when the condition asked or expected. What is damaged did */
 	int64_t number;   /* of an increment: the sum */
 	uint64_t expires_unix_ms; /* of an increment: the expiry that stayed; 0: none */
 };
 struct store_outcome store_batch_outcome(const struct store_batch *batch, size_t index);
 /* After KV_CONDITION: the index of the operation whose condition did not hold. */
 size_t store_batch_failed_index(const struct store_batch *batch);
+/* After KV_CORRUPT: which file is damaged, and where. NULL: nothing is known. Lives as long as the batch. */
+const struct kv_error *store_batch_error(const struct store_batch *batch);
 
 /* Queues the batch and returns at once; never blocks. Batches commit in the order of their submission, but for those with large values, which
  * wait for their sync first. `done` is called exactly once, by any thread

@@ -49,6 +49,18 @@ expect_damage_to_cost_its_own_keys_only() {
 	for n in 1 50 100; do expect_http 200 GET "/v1/kv/k$(printf %04d "$n")"; done
 	expect_http 500 GET /v1/kv/k0501
 	expect_http 404 GET /v1/kv/k0300
+	# who needs the value is told where the damage is; who replaces or deletes it is rid of it
+	expect_http 500 PUT /v1/kv/k0501 -H 'If-Match: *' -d x
+	grep -q "$(basename "$newest")"' at offset ' "$BODY" || fail "the answer does not say where: $(cat "$BODY")"
+	expect_http 500 POST /v1/incr/k0501
+	grep -q "$(basename "$newest")"' at offset ' "$BODY" || fail "the answer does not say where: $(cat "$BODY")"
+	expect_http 204 PUT "/v1/kv/k051$1" -d new
+	expect_http 200 GET "/v1/kv/k051$1"
+	expect_body new
+	expect_http 204 DELETE "/v1/kv/k052$1"
+	expect_http 404 GET "/v1/kv/k052$1"
+	expect_http 200 DELETE "/del?key=k053$1"
+	expect_http 404 GET "/v1/kv/k053$1"
 	expect_http 201 PUT "/v1/kv/new$1" -d value
 	expect_http 204 PUT /v1/kv/k0050 -d value
 }

@@ -311,6 +311,7 @@ static bool holds(const struct flight *f, size_t i, bool *ret_existed)
 	*ret_existed = existed;
 	switch (c->expect) {
 	case STORE_EXPECT_EXISTS:
+	case STORE_EXPECT_NOT_ABSENT:
 		return existed;
 	case STORE_EXPECT_ABSENT:
 		return !existed;

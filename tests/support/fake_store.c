@@ -118,6 +118,7 @@ static bool condition_holds(const struct operation *op, bool existed, uint64_t v
 {
 	switch (op->condition.expect) {
 	case STORE_EXPECT_EXISTS:
+	case STORE_EXPECT_NOT_ABSENT:
 		return existed;
 	case STORE_EXPECT_ABSENT:
 		return !existed;
@@ -393,6 +394,12 @@ struct store_outcome store_batch_outcome(const struct store_batch *batch, size_t
 size_t store_batch_failed_index(const struct store_batch *batch)
 {
 	return batch->failed_index;
+}
+
+const struct kv_error *store_batch_error(const struct store_batch *batch)
+{
+	(void)batch;
+	return NULL;
 }
 
 void store_submit(struct store *store, struct store_batch *batch, store_done done, void *arg)

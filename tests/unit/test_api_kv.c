@@ -161,6 +161,25 @@ START_TEST(a_condition_where_none_is_looked_at_is_refused)
 }
 END_TEST
 
+/* What goes on with an upload that was cut would replace the whole by its end. */
+START_TEST(a_part_of_a_value_is_no_value)
+{
+	static const char *const targets[] = { "/v1/kv/k", "/set?key=k", "/v1/import" };
+
+	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/k", NULL, "0123456789")->status, 201);
+	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+		const struct rawhttp_reply *reply = fake_server_call(i == 0 ? "PUT" : "POST", targets[i],
+			"content-range: bytes 6-9/10\r\n", "6789");
+
+		ck_assert_uint_eq(reply->status, 400);
+		ck_assert_str_eq(fake_server_text(reply), "a value is written as a whole, not in parts (Content-Range)\n");
+	}
+	ck_assert_uint_eq(fake_store_changes(fake.store), 1);
+	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/v1/kv/k", "Content-Range: bytes 6-9/10\r\n", NULL)),
+		"0123456789");
+}
+END_TEST
+
 START_TEST(ranges_give_a_part)
 {
 	const struct rawhttp_reply *reply;
@@ -253,6 +272,7 @@ int main(void)
 	tcase_add_test(tc, conditions_that_make_no_sense_are_refused);
 	tcase_add_test(tc, a_delete_of_what_must_not_be_there_deletes_nothing);
 	tcase_add_test(tc, a_condition_where_none_is_looked_at_is_refused);
+	tcase_add_test(tc, a_part_of_a_value_is_no_value);
 	tcase_add_test(tc, ranges_give_a_part);
 	tcase_add_test(tc, if_range_wants_the_version_it_knows);
 	tcase_add_test(tc, large_values_and_their_parts_are_exact);

@@ -768,6 +768,99 @@ START_TEST(without_memory_nothing_of_a_batch_is_there)
 }
 END_TEST
 
+/* ---- damage ---- */
+
+/* A table with these keys whose data cannot be read. */
+static void damage(const char *const keys[], size_t count)
+{
+	char name[64];
+
+	for (size_t i = 0; i < count; i++)
+		ck_assert_int_eq(small_put(&small, keys[i], "old"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	snprintf(name, sizeof name, "%s", small_newest(&small, ".sst"));
+	small_store_crash(&small);
+	disk_patch(&small.disk, name, 5, s("!"));
+	small_store_open(&small);
+}
+
+static kv_status write_one(const char *key, const char *value, struct store_condition condition, bool *ret_existed)
+{
+	struct store_batch *batch = new_batch();
+	kv_status status;
+
+	ck_assert_int_eq(value ? store_batch_put(batch, s(key), s(value), 0, &condition) :
+		store_batch_delete(batch, s(key), &condition), KV_OK);
+	status = store_write(small.store, batch);
+	if (status == KV_OK) {
+		*ret_existed = store_batch_outcome(batch, 0).existed;
+	} else if (status == KV_CORRUPT) {
+		ck_assert_ptr_nonnull(store_batch_error(batch));
+		ck_assert_int_eq(store_batch_error(batch)->status, KV_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(store_batch_error(batch)->file, ".sst"));
+		ck_assert(store_batch_error(batch)->has_offset);
+	}
+	store_batch_free(batch);
+	return status;
+}
+
+/* Who asks for a value that is damaged is told so, with the place; who replaces or deletes it, whatever it is, need not know it. */
+START_TEST(what_is_damaged_can_be_replaced_and_deleted_but_not_judged)
+{
+	static const char *const keys[] = { "a", "b", "c", "d" };
+	struct store_condition asks = { .want_existed = true };
+	struct store_outcome outcome;
+	bool existed = false;
+
+	damage(keys, 4);
+	ck_assert_int_eq(write_one("a", "new", expecting(STORE_EXPECT_EXISTS, 0), &existed), KV_CORRUPT);
+	ck_assert_int_eq(write_one("a", "new", expecting(STORE_EXPECT_ABSENT, 0), &existed), KV_CORRUPT);
+	ck_assert_int_eq(write_one("a", "new", expecting(STORE_EXPECT_VERSION, 1), &existed), KV_CORRUPT);
+	ck_assert_int_eq(check_alone("a", expecting(STORE_EXPECT_NOT_ABSENT, 0), &outcome), KV_CORRUPT);
+	ck_assert_int_eq(write_one("a", "new", asks, &existed), KV_OK);
+	ck_assert(existed);
+	ck_assert_int_eq(write_one("b", NULL, asks, &existed), KV_OK);
+	ck_assert(existed);
+	ck_assert_int_eq(write_one("c", NULL, expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_OK);
+	ck_assert(existed);
+	for (unsigned i = 0; i < 2; i++) {
+		small_expect(&small, "a", "new");
+		small_expect(&small, "b", NULL);
+		small_expect(&small, "c", NULL);
+		ck_assert_int_eq(write_one("d", "new", expecting(STORE_EXPECT_EXISTS, 0), &existed), KV_CORRUPT);
+		reopen();
+	}
+	/* beside damage, what is not there is not there */
+	ck_assert_int_eq(write_one("e", NULL, expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_CONDITION);
+	ck_assert_int_eq(write_one("a", "newer", expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_OK);
+	ck_assert(existed);
+}
+END_TEST
+
+/* In the same group a later condition sees what replaced the damage. */
+START_TEST(what_replaces_damage_is_seen_by_its_own_batch)
+{
+	static const char *const keys[] = { "a", "b" };
+	struct store_condition asks = { .want_existed = true }, exists = expecting(STORE_EXPECT_EXISTS, 0);
+	struct store_batch *batch;
+
+	damage(keys, 2);
+	batch = new_batch();
+	ck_assert_int_eq(store_batch_put(batch, s("a"), s("1"), 0, &asks), KV_OK);
+	ck_assert_int_eq(store_batch_put(batch, s("a"), s("2"), 0, &exists), KV_OK);
+	ck_assert_int_eq(store_batch_delete(batch, s("b"), &asks), KV_OK);
+	ck_assert_int_eq(store_batch_put(batch, s("b"), s("3"), 0, &asks), KV_OK);
+	ck_assert_int_eq(store_write(small.store, batch), KV_OK);
+	ck_assert(store_batch_outcome(batch, 0).existed);
+	ck_assert(store_batch_outcome(batch, 1).existed);
+	ck_assert(store_batch_outcome(batch, 2).existed);
+	ck_assert(!store_batch_outcome(batch, 3).existed);
+	store_batch_free(batch);
+	small_expect(&small, "a", "2");
+	small_expect(&small, "b", "3");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("lsm_batch");
@@ -789,6 +882,8 @@ int main(void)
 	tcase_add_test(tcase, touches_of_much_data_wait_for_another_group_instead_of_making_one_without_end);
 	tcase_add_test(tcase, no_increment_of_racing_threads_is_lost);
 	tcase_add_test(tcase, exactly_one_of_those_who_compare_and_swap_wins_each_round);
+	tcase_add_test(tcase, what_is_damaged_can_be_replaced_and_deleted_but_not_judged);
+	tcase_add_test(tcase, what_replaces_damage_is_seen_by_its_own_batch);
 	tcase_add_loop_test(tcase, without_memory_nothing_of_a_batch_is_there, 0, 3);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
