@@ -38,8 +38,9 @@ static kv_status load_tokens(const struct config *config, struct server *server,
 		return KV_OK;
 	status = read_file(config->tokens_file, &tokens_kind, &text, err);
 	if (status == KV_OK)
-		status = server_set_tokens(server, config->tokens_file, buf_slice(&text), err);
-	if (status == KV_OK)
+		status = server ? server_set_tokens(server, config->tokens_file, buf_slice(&text), err) :
+			server_check_tokens(config->tokens_file, buf_slice(&text), err);
+	if (status == KV_OK && server)
 		log_info("tokens read from '%s'", config->tokens_file);
 	buf_free(&text);
 	return status;
@@ -59,8 +60,9 @@ static kv_status load_certificate(const struct config *config, struct server *se
 	if (status == KV_OK)
 		status = read_file(config->tls_key, &key_kind, &key, err);
 	if (status == KV_OK)
-		status = server_set_certificate(server, names, buf_slice(&chain), buf_slice(&key), err);
-	if (status == KV_OK)
+		status = server ? server_set_certificate(server, names, buf_slice(&chain), buf_slice(&key), err) :
+			server_check_certificate(names, buf_slice(&chain), buf_slice(&key), err);
+	if (status == KV_OK && server)
 		log_info("certificate and key read from %s", names);
 	if (key.data)
 		explicit_bzero(key.data, key.len);

@@ -7,7 +7,7 @@
 #include "http/server.h"
 
 /* Reads what the configuration names and gives it to the server, before it starts. KV_INVALID with one line that says what is wrong,
- * also for a file that cannot be read; KV_NO_MEMORY. */
+ * also for a file that cannot be read; KV_NO_MEMORY. `server` NULL: they are only checked, and nothing is logged. */
 kv_status credentials_load(const struct config *config, struct server *server, struct kv_error *err);
 
 /* Reads all again. What is bad is logged, and stays as it was. */

@@ -287,8 +287,8 @@ static void add_remedy(const struct daemon *daemon, const struct kv_error *err, 
 	size_t len = strlen(line);
 
 	if (err->status == KV_CORRUPT && daemon->config.data_dir)
-		snprintf(line + len, size - len, "; nothing was changed: see 'kvfsck %s', and 'kvfsck --repair %s'",
-			daemon->config.data_dir, daemon->config.data_dir);
+		snprintf(line + len, size - len, "; nothing was changed: 'kvfsck %s' tells all that is damaged, and how it can be repaired",
+			daemon->config.data_dir);
 }
 
 /* Once in the log, and once to whoever started us. */
@@ -327,7 +327,8 @@ enum exit_code start_check_config(struct daemon *daemon, FILE *to)
 	char line[ERROR_LINE_MAX];
 	struct kv_error err = { 0 };
 
-	if (read_config(daemon, &err) != KV_OK) {
+	if (read_config(daemon, &err) != KV_OK || find_users(daemon, &err) != KV_OK ||
+		credentials_load(&daemon->config, NULL, &err) != KV_OK) {
 		fprintf(stderr, "kvstored: %s\n", start_format_error(&err, line, sizeof(line)));
 		return exit_code_of(&err);
 	}

@@ -10,7 +10,8 @@
  * `daemon` is zeroed but for its options. Whatever the outcome, stop_daemon() takes down what was made. */
 enum exit_code start_daemon(struct daemon *daemon);
 
-/* --check-config: checks, and prints what is in effect to `to`. */
+/* --check-config: checks it with all that it names and that can be looked at without changing anything (users, tokens, certificate), and prints what is
+ * in effect to `to`. */
 enum exit_code start_check_config(struct daemon *daemon, FILE *to);
 
 /* What happened, in one line for people. */

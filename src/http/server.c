@@ -142,6 +142,25 @@ kv_status server_set_tokens(struct server *server, const char *file, struct slic
 	return KV_OK;
 }
 
+kv_status server_check_tokens(const char *file, struct slice text, struct kv_error *err)
+{
+	struct token_list list;
+	kv_status status = token_list_parse(text, file, &list, err);
+
+	if (status == KV_OK)
+		token_list_free(&list);
+	return status;
+}
+
+kv_status server_check_certificate(const char *names, struct slice chain, struct slice key, struct kv_error *err)
+{
+	struct tls *tls = tls_new();
+	kv_status status = tls ? tls_set_certificate(tls, names, chain, key, err) : no_memory(err);
+
+	tls_free(tls);
+	return status;
+}
+
 kv_status server_set_certificate(struct server *server, const char *names, struct slice chain, struct slice key,
 	struct kv_error *err)
 {

@@ -81,6 +81,10 @@ enum { SERVER_TOKENS_BYTES_MAX = 8 * 1024 * 1024 }; /* of a tokens file */
  * KV_NO_MEMORY leaves them as they were. Main thread. */
 kv_status server_set_tokens(struct server *server, const char *file, struct slice text, struct kv_error *err);
 
+/* What these two would say to it; nothing is kept. */
+kv_status server_check_tokens(const char *file, struct slice text, struct kv_error *err);
+kv_status server_check_certificate(const char *names, struct slice chain, struct slice key, struct kv_error *err);
+
 /* The certificate chain (its own first) and the private key, both PEM; `names` is for messages. Needed before server_start() when there is a
  * tls_listen. A later call replaces them for new connections; what does not fit (KV_INVALID) or KV_NO_MEMORY leaves them as they
  * were. Main thread. */

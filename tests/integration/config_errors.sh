@@ -48,3 +48,25 @@ printf '%s\n' "$OUT" | cmp - "$DIR/printed" || fail "-t of what -t printed diffe
 expect_no_file "$DATA"
 expect_no_file "$SOCKET"
 expect_no_file "$LOG"
+
+# -t looks at what the file names, too: what it passes, a start takes.
+cannot_start() { # PATTERN LINE...
+	local pattern=$1 mode
+	shift
+	write_config "$@"
+	for mode in -t -f; do
+		expect_run 78 "$pattern" "$KVSTORED" $mode -c "$CONF"
+		expect_equal "$OUT" "" "stdout after an error"
+	done
+}
+cannot_start "tokens.*$DIR/none" "tokens_file = $DIR/none"
+printf 'nonsense\n' >"$DIR/tokens"
+chmod 600 "$DIR/tokens"
+cannot_start "$DIR/tokens:1: " "tokens_file = $DIR/tokens"
+cannot_start "nobody-of-this-name" 'socket_admins = {"nobody-of-this-name"}'
+if [ "$(id -u)" = 0 ]; then
+	cannot_start "user 'nobody-of-this-name' does not exist" 'user = "nobody-of-this-name"'
+fi
+printf 'no certificate\n' >"$DIR/pem"
+chmod 600 "$DIR/pem"
+cannot_start "$DIR/pem" 'tls_listen = {"127.0.0.1"}' 'tls_port = 0' "tls_certificate = $DIR/pem" "tls_key = $DIR/pem"
