@@ -287,8 +287,8 @@ static void add_remedy(const struct daemon *daemon, const struct kv_error *err, 
 	size_t len = strlen(line);
 
 	if (err->status == KV_CORRUPT && daemon->config.data_dir)
-		snprintf(line + len, size - len, "; nothing was changed: 'kvfsck %s' tells all that is damaged, and how it can be repaired",
-			daemon->config.data_dir);
+		snprintf(line + len, size - len, "; nothing was changed: see 'kvfsck %s', then 'kvfsck --repair %s', which says when it must be told more",
+			daemon->config.data_dir, daemon->config.data_dir);
 }
 
 /* Once in the log, and once to whoever started us. */
