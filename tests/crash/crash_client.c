@@ -95,9 +95,9 @@ static void choose_settings(struct test *test)
 		snprintf(data_dir, sizeof(data_dir), "data_dir = \"%s/data\"\n", powerdisk_path(test->disk));
 	snprintf(text, sizeof(text),
 		"memtable_size = \"%uK\"\nblock_cache_size = \"%uK\"\nblob_threshold = \"%uK\"\ncompaction_threshold = %u\n"
-		"flush_interval = 1\nhttp_threads = %u\ncompression = \"%s\"\ndurability = \"%s\"\n%s",
+		"flush_interval = 1\nhttp_threads = %u\nchange_log_size = \"%s\"\ncompression = \"%s\"\ndurability = \"%s\"\n%s",
 		64U << roll(test, 4), (unsigned)roll(test, 2) * 256, 4U << roll(test, 5), 2 + (unsigned)roll(test, 3),
-		1 + (unsigned)roll(test, 3),
+		1 + (unsigned)roll(test, 3), roll(test, 2) ? "1M" : "0",
 		compressions[roll(test, sizeof(compressions) / sizeof(compressions[0]))],
 		roll(test, 3) == 0 && !test->disk ? "os" : "commit", data_dir);
 	daemonproc_configure(test->daemon, text);
