@@ -104,7 +104,7 @@ static kv_status read_expiry(struct batchread *read, const json_t *object, struc
 		return REFUSE(read, 400, "there are both 'ttl' and 'expires'");
 	if (with_ttl == KV_OK && !lifetime_of_ttl(ttl, read->now_unix_ms, &op->expires_unix_ms))
 		return REFUSE(read, 400, "'ttl' is not a number of at least 1 with one of ms, s, m, h, d, or is too long");
-	if (with_expires == KV_OK && (expires == 0 || expires > LIFETIME_LAST_MS))
+	if (with_expires == KV_OK && !lifetime_is_expires(expires))
 		return REFUSE(read, 400, "'expires' is not a time in unix milliseconds, up to the year 9999");
 	if (with_expires == KV_OK)
 		op->expires_unix_ms = expires;

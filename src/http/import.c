@@ -98,6 +98,8 @@ static bool is_in_order(struct import *import)
 		if (import->in_value && (line->size != import->value_size ||
 						!slice_equal(line->key, buf_slice(&import->value_key))))
 			return refuse(import, 400, "this is no part of the value that was begun");
+		if (import->in_value && line->expires_unix_ms != import->value_expires_unix_ms)
+			return refuse(import, 400, "'expires' differs from that of the value's first part");
 	} else if (import->in_value) {
 		return refuse(import, 400, "the value before this line is not complete");
 	}

@@ -3,6 +3,7 @@
 #include "http/import_line.h"
 
 #include "http/jsonlist.h"
+#include "http/lifetime.h"
 
 enum { EXPORT_VERSION = 1 };
 
@@ -68,6 +69,15 @@ static kv_status read_part(struct import_line *line, struct problem *problem)
 	return status;
 }
 
+static kv_status read_expiry(struct import_line *line, struct problem *problem)
+{
+	kv_status status = jsonread_uint64(line->json, "expires", &line->expires_unix_ms, problem);
+
+	if (status == KV_OK && !lifetime_is_expires(line->expires_unix_ms))
+		return refuse(problem, "'expires' is not a time in unix milliseconds, up to the year 9999");
+	return optional(status);
+}
+
 static kv_status read_item(struct import_line *line, struct problem *problem)
 {
 	kv_status status = jsonread_bytes(line->json, "key", &line->key_bytes, &line->key, problem);
@@ -87,7 +97,7 @@ static kv_status read_item(struct import_line *line, struct problem *problem)
 		return refuse(problem, "a deletion takes no value");
 	status = optional(status);
 	if (status == KV_OK)
-		status = optional(jsonread_uint64(line->json, "expires", &line->expires_unix_ms, problem));
+		status = read_expiry(line, problem);
 	if (status == KV_OK && (json_object_get(line->json, "size") || json_object_get(line->json, "offset")))
 		status = read_part(line, problem);
 	return status;

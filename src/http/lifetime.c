@@ -18,11 +18,16 @@ bool lifetime_of_ttl(struct slice text, uint64_t now_unix_ms, uint64_t *ret_unix
 	return true;
 }
 
+bool lifetime_is_expires(uint64_t unix_ms)
+{
+	return unix_ms != 0 && unix_ms <= LIFETIME_LAST_MS;
+}
+
 bool lifetime_of_expires(struct slice text, uint64_t *ret_unix_ms)
 {
 	uint64_t unix_ms;
 
-	if (!decimal_uint64(text, &unix_ms) || unix_ms == 0 || unix_ms > LIFETIME_LAST_MS)
+	if (!decimal_uint64(text, &unix_ms) || !lifetime_is_expires(unix_ms))
 		return false;
 	*ret_unix_ms = unix_ms;
 	return true;

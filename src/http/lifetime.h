@@ -14,7 +14,10 @@
 /* "60s": a number from 1 on and one of ms, s, m, h, d, from `now_unix_ms` on; not beyond LIFETIME_LAST_MS. */
 bool lifetime_of_ttl(struct slice text, uint64_t now_unix_ms, uint64_t *ret_unix_ms);
 
-/* Unix milliseconds, from 1 to LIFETIME_LAST_MS. */
+/* Is it an expiry that a client may ask for: from 1 to LIFETIME_LAST_MS? */
+bool lifetime_is_expires(uint64_t unix_ms);
+
+/* The same from text. */
 bool lifetime_of_expires(struct slice text, uint64_t *ret_unix_ms);
 
 enum { LIFETIME_DATE_SIZE = 32 };

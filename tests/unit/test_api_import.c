@@ -258,6 +258,16 @@ static const struct {
 	{ "{\"key\":\"\",\"value\":\"\"}", 1 }, { "{\"key\":\"a\",\"key_b64\":\"YQ==\",\"value\":\"\"}", 1 },
 	{ "{\"key\":\"a\",\"key\":\"b\",\"value\":\"\"}", 1 }, { "{\"key_b64\":\"?\",\"value\":\"\"}", 1 },
 	{ "{\"key\":\"a\",\"value\":\"\",\"more\":1}", 1 }, { "{\"key\":\"a\",\"value\":\"\",\"expires\":-1}", 1 },
+	{ "{\"key\":\"a\",\"value\":\"\",\"expires\":0}", 1 }, { "{\"key\":\"a\",\"value\":\"\",\"expires\":253402300800000}", 1 },
+	{ "{\"key\":\"a\",\"value\":\"\",\"expires\":999999999999999999}", 1 }, { "{\"key\":\"a\",\"value\":\"\",\"expires\":1.5}", 1 },
+	{ "{\"op\":\"delete\",\"key\":\"a\",\"expires\":0}", 1 },
+	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\",\"expires\":0}", 1 },
+	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\",\"expires\":253402300799999}\n"
+	  "{\"key\":\"a\",\"size\":4,\"offset\":2,\"value\":\"ab\",\"expires\":253402300799998}", 2 },
+	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\",\"expires\":253402300799999}\n"
+	  "{\"key\":\"a\",\"size\":4,\"offset\":2,\"value\":\"ab\"}", 2 },
+	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\"}\n"
+	  "{\"key\":\"a\",\"size\":4,\"offset\":2,\"value\":\"ab\",\"expires\":253402300799999}", 2 },
 	{ "{\"key\":\"a\",\"value\":\"\",\"expires\":\"1\"}", 1 }, { "{\"op\":\"check\",\"key\":\"a\"}", 1 },
 	{ "{\"op\":\"delete\",\"key\":\"a\",\"value\":\"\"}", 1 }, { "{\"key\":\"a\",\"large\":5}", 1 },
 	{ "\n{\"kvstored_export\":2}", 2 }, { "{\"kvstored_export\":1}", 2 }, { "{\"kvstored_export\":1}\n{\"kvstored_export\":1}\n", 2 },
@@ -312,6 +322,22 @@ START_TEST(parts_make_a_value_small_or_large)
 	ck_assert_msg(reply->status == 200, "%s", fake_server_text(reply));
 	ck_assert_int_eq(number_of(reply, "imported"), 2);
 	ck_assert_str_eq(fake_server_text(fake_server_call("GET", "/v1/kv/a", NULL, NULL)), "abcd");
+}
+END_TEST
+
+START_TEST(the_first_and_the_last_expiry_are_kept_with_a_value_whole_or_in_parts)
+{
+	const struct rawhttp_reply *reply = import_text("{\"key\":\"gone\",\"value\":\"x\",\"expires\":1}\n"
+		"{\"key\":\"whole\",\"value\":\"x\",\"expires\":253402300799999}\n"
+		"{\"key\":\"parts\",\"size\":4,\"offset\":0,\"value\":\"ab\",\"expires\":253402300799999}\n"
+		"{\"key\":\"parts\",\"size\":4,\"offset\":2,\"value\":\"cd\",\"expires\":253402300799999}\n");
+
+	ck_assert_msg(reply->status == 200, "%s", fake_server_text(reply));
+	ck_assert_uint_eq(fake_server_call("GET", "/v1/kv/gone", NULL, NULL)->status, 404);
+	ck_assert_str_eq(rawhttp_header(fake_server_call("GET", "/v1/kv/whole", NULL, NULL), "Expires"),
+		"Fri, 31 Dec 9999 23:59:59 GMT");
+	ck_assert_str_eq(rawhttp_header(fake_server_call("GET", "/v1/kv/parts", NULL, NULL), "Expires"),
+		"Fri, 31 Dec 9999 23:59:59 GMT");
 }
 END_TEST
 
@@ -374,6 +400,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_line_that_is_none_is_refused_and_nothing_of_it_stored, 0, sizeof faults / sizeof faults[0]);
 	tcase_add_test(tc, a_line_of_many_or_nested_members_is_refused_before_it_is_parsed);
 	tcase_add_test(tc, parts_make_a_value_small_or_large);
+	tcase_add_test(tc, the_first_and_the_last_expiry_are_kept_with_a_value_whole_or_in_parts);
 	tcase_add_test(tc, a_line_or_value_beyond_its_limit_is_413);
 	tcase_add_test(tc, wrong_parameters_are_refused);
 	tcase_add_test(tc, a_chunked_body_in_tiny_pieces_is_the_same);

@@ -49,6 +49,8 @@ START_TEST(an_expiry_is_a_time_up_to_the_year_9999)
 	ck_assert(!lifetime_of_expires(slice_of_string(""), &got));
 	ck_assert(!lifetime_of_expires(slice_of_string("-1"), &got));
 	ck_assert(!lifetime_of_expires(slice_of_string("1s"), &got));
+	ck_assert(lifetime_is_expires(1) && lifetime_is_expires(LIFETIME_LAST_MS));
+	ck_assert(!lifetime_is_expires(0) && !lifetime_is_expires(LIFETIME_LAST_MS + 1) && !lifetime_is_expires(UINT64_MAX));
 }
 END_TEST
 
