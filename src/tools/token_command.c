@@ -99,6 +99,8 @@ static int parse_token(const struct arguments *arguments, struct token *token)
 	if (!arguments->role || !access_role_of(slice_of_string(arguments->role), &token->role) ||
 		token->role == ACCESS_NONE)
 		return complain(EX_USAGE, "'add' needs --role=read, --role=write or --role=admin");
+	if (arguments->prefix && prefix_len == 0)
+		return complain(EX_USAGE, "the prefix is empty: without --prefix the token is for every key");
 	if (prefix_len > TOKEN_PREFIX_MAX)
 		return complain(EX_USAGE, "the prefix is longer than %d bytes", TOKEN_PREFIX_MAX);
 	if (prefix_len > 0 && token->role == ACCESS_ADMIN)
