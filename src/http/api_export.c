@@ -6,7 +6,8 @@
  *	item   = {"key":...,"value":...,"expires":MS}
  *	       | {"key":...,"size":BYTES,"offset":BYTES,"expires":MS,"value_b64":"..."}+    parts of one value, from offset 0 on
  *
- * A value above PART_BYTES is split, so that neither side needs memory for more than a part. `count` counts keys.
+ * A value above PART_BYTES is split, so that neither side needs memory for more than a part. `count` counts keys. No line is longer
+ * than IMPORT_LINE_BYTES (import.h).
  */
 #define _GNU_SOURCE
 #include "http/api.h"

@@ -44,6 +44,14 @@ static bool may_touch(void *arg, struct slice key)
 	return request_may_touch_key(arg, key);
 }
 
+static struct import_limits limits_of(const struct server_options *options)
+{
+	return (struct import_limits){
+		.line_bytes = options->max_batch_bytes > IMPORT_LINE_BYTES ? options->max_batch_bytes : IMPORT_LINE_BYTES,
+		.value_bytes = options->max_value_bytes,
+	};
+}
+
 bool api_import_begin(struct request *request)
 {
 	struct urlkey_param durability = WRITE_DURABILITY_PARAM;
@@ -57,7 +65,7 @@ bool api_import_begin(struct request *request)
 	request->own = run;
 	request->own_free = run_free;
 	run->import.store = request->service->store;
-	run->import.limits = (struct import_limits){ options->max_batch_bytes, options->max_value_bytes };
+	run->import.limits = limits_of(options);
 	run->import.may_touch = may_touch;
 	run->import.may_touch_arg = request;
 	return request_query(request, &durability, 1) &&
@@ -176,7 +184,7 @@ bool api_import_take(struct request *request, const char *data, size_t *size)
 		advance(request);
 	} else if (import->input.len > import->limits.line_bytes) {
 		import->lines++;
-		problem_set(&import->problem, 413, "a line is longer than max_batch_size");
+		import_refuse_long_line(import);
 		reply_failure(request, import);
 		return false;
 	}

@@ -228,6 +228,12 @@ static bool is_full(const struct import *import)
 		(import->batch_bytes >= BATCH_BYTES || store_batch_count(import->batch) >= BATCH_OPERATIONS);
 }
 
+void import_refuse_long_line(struct import *import)
+{
+	problem_set(&import->problem, 413, "a line is longer than %llu bytes, the larger of 2 MiB and max_batch_size",
+		(unsigned long long)import->limits.line_bytes);
+}
+
 void import_take_lines(struct import *import)
 {
 	struct slice line;
@@ -235,7 +241,7 @@ void import_take_lines(struct import *import)
 	while (import->problem.status == 0 && !is_full(import) && next_line(import, &line)) {
 		import->lines++;
 		if (line.len > import->limits.line_bytes)
-			refuse(import, 413, "a line is longer than max_batch_size");
+			import_refuse_long_line(import);
 		else if (!is_blank(line))
 			take_line(import, line);
 		import->taken += line.len + 1;

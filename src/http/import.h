@@ -9,8 +9,13 @@
 #include "http/import_line.h"
 #include "store/store.h"
 
+/* Bytes of a line that are taken whatever max_batch_size says: a line of an export has at most 256 KiB of a value and a key, each byte of them as
+ * six characters at worst, so what a server exported it can import. */
+enum { IMPORT_LINE_BYTES = 2 * 1024 * 1024 };
+
 struct import_limits {
-	uint64_t line_bytes, value_bytes; /* options max_batch_size, max_value_size */
+	uint64_t line_bytes;  /* the larger of IMPORT_LINE_BYTES and the option max_batch_size */
+	uint64_t value_bytes; /* the option max_value_size */
 };
 
 struct import {
@@ -43,6 +48,9 @@ struct import {
 
 /* Is there a line to take? */
 bool import_has_line(struct import *import);
+
+/* Makes 413 the problem: the line that was counted last is longer than its limit. */
+void import_refuse_long_line(struct import *import);
 
 /* Takes lines until a batch is full, there is no more line, or one is at fault. May wait for the page cache. */
 void import_take_lines(struct import *import);

@@ -2,18 +2,39 @@
 /* POST /v1/import over sockets and a real store: what an export held is there afterwards, and a failure says how far it came. */
 #define _GNU_SOURCE
 #include "base/clock.h"
+#include "http/lifetime.h"
 #include "support/fake_server.h"
 #include "support/runner.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
-static void setup(void)
+enum {
+	LINE_BYTES = 2 << 20,  /* of any import */
+	PART_BYTES = 256 << 10, /* of an export */
+};
+
+static void setup_with(uint64_t max_batch_bytes)
 {
 	fake_server_prepare();
 	fake.options.max_value_bytes = 8 << 20;
-	fake.options.max_batch_bytes = 1 << 20;
+	fake.options.max_batch_bytes = max_batch_bytes;
 	fake_server_start();
+}
+
+static void setup(void)
+{
+	setup_with(1 << 20);
+}
+
+static void setup_small(void)
+{
+	setup_with(1024);
+}
+
+static void setup_large(void)
+{
+	setup_with(3 << 20);
 }
 
 /* Sends the body in one piece. */
@@ -127,6 +148,19 @@ static void empty_the_store(void)
 	commit(batch);
 }
 
+/* What takes the most characters in an export: a value as long as one line takes, of bytes that are escaped, under a key of the same. */
+static void put_longest_line(void)
+{
+	struct store_batch *batch = store_batch_new(fake.store);
+	struct buf bytes = { 0 };
+
+	ck_assert_int_eq(buf_append_zeros(&bytes, PART_BYTES), KV_OK);
+	memset(bytes.data, 1, bytes.len);
+	put(batch, slice_of(bytes.data, STORE_KEY_MAX), buf_slice(&bytes), LIFETIME_LAST_MS);
+	commit(batch);
+	buf_free(&bytes);
+}
+
 static uint64_t count(void)
 {
 	return (uint64_t)number_of(fake_server_call("GET", "/v1/count", "Accept: application/json\r\n", NULL), "count");
@@ -148,6 +182,25 @@ START_TEST(what_was_exported_is_there_after_an_import)
 	ck_assert_uint_eq((uint64_t)number_of(reply, "imported"), keys);
 	after = export_all();
 	ck_assert_uint_eq(before.len > 4 << 20, 1);
+	ck_assert(slice_equal(items_of(&before), items_of(&after)));
+	buf_free(&before);
+	buf_free(&after);
+}
+END_TEST
+
+START_TEST(a_server_takes_its_own_export_however_small_its_batches_are)
+{
+	struct buf before, after;
+	const struct rawhttp_reply *reply;
+
+	fill();
+	put_longest_line();
+	before = export_all();
+	ck_assert_ptr_nonnull(memmem(before.data, before.len, "\\u0001\\u0001", 12)); /* not base64, which is shorter */
+	empty_the_store();
+	reply = import_bytes("?durability=os", buf_slice(&before));
+	ck_assert_msg(reply->status == 200, "%s", fake_server_text(reply));
+	after = export_all();
 	ck_assert(slice_equal(items_of(&before), items_of(&after)));
 	buf_free(&before);
 	buf_free(&after);
@@ -349,7 +402,7 @@ START_TEST(a_line_or_value_beyond_its_limit_is_413)
 	for (int newline = 0; newline < 2; newline++) {
 		buf_clear(&lines);
 		ck_assert_int_eq(buf_printf(&lines, "{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\""), KV_OK);
-		for (int i = 0; i < 1 << 20; i++)
+		for (int i = 0; i < LINE_BYTES; i++)
 			ck_assert_int_eq(buf_append_byte(&lines, 'v'), KV_OK);
 		ck_assert_int_eq(buf_printf(&lines, newline ? "\"}\n" : "vvvvvvvv"), KV_OK);
 		reply = import_bytes("", buf_slice(&lines));
@@ -360,6 +413,37 @@ START_TEST(a_line_or_value_beyond_its_limit_is_413)
 	buf_free(&lines);
 	reply = import_text("{\"key\":\"a\",\"size\":8388609,\"offset\":0,\"value\":\"ab\"}");
 	ck_assert_uint_eq(reply->status, 413);
+}
+END_TEST
+
+/* An import of one line that has so many bytes, without its newline. */
+static unsigned status_of_line(size_t bytes)
+{
+	static const char begin[] = "{\"key\":\"a\",\"value\":\"", end[] = "\"}";
+	struct buf line = { 0 };
+	unsigned status;
+
+	ck_assert_int_eq(buf_append_zeros(&line, bytes), KV_OK);
+	memset(line.data, 'v', bytes);
+	memcpy(line.data, begin, strlen(begin));
+	memcpy(line.data + bytes - strlen(end), end, strlen(end));
+	ck_assert_int_eq(buf_append_byte(&line, '\n'), KV_OK);
+	status = import_bytes("", buf_slice(&line))->status;
+	buf_free(&line);
+	return status;
+}
+
+START_TEST(a_line_has_2_mib_at_least)
+{
+	ck_assert_uint_eq(status_of_line(LINE_BYTES), 200);
+	ck_assert_uint_eq(status_of_line(LINE_BYTES + 1), 413);
+}
+END_TEST
+
+START_TEST(a_line_has_as_much_as_a_batch_where_that_is_more)
+{
+	ck_assert_uint_eq(status_of_line(3 << 20), 200);
+	ck_assert_uint_eq(status_of_line((3 << 20) + 1), 413);
 }
 END_TEST
 
@@ -404,6 +488,19 @@ int main(void)
 	tcase_add_test(tc, a_line_or_value_beyond_its_limit_is_413);
 	tcase_add_test(tc, wrong_parameters_are_refused);
 	tcase_add_test(tc, a_chunked_body_in_tiny_pieces_is_the_same);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("small_batches");
+	tcase_add_checked_fixture(tc, setup_small, fake_server_teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_server_takes_its_own_export_however_small_its_batches_are);
+	tcase_add_test(tc, a_line_has_2_mib_at_least);
+	suite_add_tcase(suite, tc);
+
+	tc = tcase_create("large_batches");
+	tcase_add_checked_fixture(tc, setup_large, fake_server_teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_line_has_as_much_as_a_batch_where_that_is_more);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }
