@@ -235,15 +235,21 @@ kv_status snapshots_keep(struct snapshots *snapshots, struct store_snapshot *pic
 
 /* ---- finding and dropping ---- */
 
+/* NULL: there is none whose time is not over; the tick will drop the others. */
+static struct snapshot *find_live_locked(struct snapshots *snapshots, const uint8_t *id, uint64_t now_us)
+{
+	struct snapshot *snapshot = find_locked(snapshots, id);
+
+	return snapshot && due_us(snapshot) > now_us ? snapshot : NULL;
+}
+
 kv_status snapshots_find(struct snapshots *snapshots, const uint8_t *id, struct snapshot **ret)
 {
 	uint64_t now_us = clock_monotonic_us();
 	struct snapshot *snapshot;
 
 	pthread_mutex_lock(&snapshots->mu);
-	snapshot = find_locked(snapshots, id);
-	if (snapshot && due_us(snapshot) <= now_us)
-		snapshot = NULL; /* the tick will drop it */
+	snapshot = find_live_locked(snapshots, id, now_us);
 	if (snapshot) {
 		snapshot->holders++;
 		snapshot->used_us = now_us;
@@ -259,10 +265,11 @@ kv_status snapshots_find(struct snapshots *snapshots, const uint8_t *id, struct 
 
 kv_status snapshots_drop(struct snapshots *snapshots, const uint8_t *id)
 {
+	uint64_t now_us = clock_monotonic_us();
 	struct snapshot *snapshot, *last = NULL;
 
 	pthread_mutex_lock(&snapshots->mu);
-	snapshot = find_locked(snapshots, id);
+	snapshot = find_live_locked(snapshots, id, now_us);
 	if (snapshot && !snapshot->named)
 		snapshot = NULL;
 	if (snapshot)

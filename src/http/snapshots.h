@@ -35,7 +35,7 @@ kv_status snapshots_keep(struct snapshots *snapshots, struct store_snapshot *pic
 /* KV_GONE: there is none with this id, or no longer. */
 kv_status snapshots_find(struct snapshots *snapshots, const uint8_t *id, struct snapshot **ret);
 
-/* Drops a named one before its time. KV_GONE. */
+/* Drops a named one before its time. KV_GONE: there is none with this id, or no longer. */
 kv_status snapshots_drop(struct snapshots *snapshots, const uint8_t *id);
 
 /* Drops those whose time is over. The acceptor calls it, a few times a second, while there are any. */

@@ -122,6 +122,25 @@ START_TEST(a_named_one_ends_at_its_time_whether_used_or_not)
 }
 END_TEST
 
+START_TEST(a_named_one_is_gone_at_its_time_also_before_the_tick)
+{
+	struct snapshot *snapshot = create(1);
+	uint64_t made_us = clock_monotonic_us();
+	uint8_t id[SNAPSHOT_ID_BYTES];
+
+	copy_id(id, snapshot);
+	snapshot_release(snapshot);
+	while (clock_monotonic_us() <= made_us + 1000)
+		;
+	ck_assert(!is_there(id));
+	ck_assert_int_eq(snapshots_drop(snapshots, id), KV_GONE);
+	ck_assert(!snapshots_is_empty(snapshots));
+	snapshots_tick(snapshots, after_ms(1));
+	ck_assert(snapshots_is_empty(snapshots));
+	ck_assert_uint_eq(open_pictures(), 0);
+}
+END_TEST
+
 START_TEST(nothing_lives_longer_than_the_age_limit)
 {
 	struct snapshot *named = create(10 * AGE_MS);
@@ -250,6 +269,7 @@ int main(void)
 	tcase_add_test(tc, one_is_found_by_its_id_until_it_is_dropped);
 	tcase_add_test(tc, what_is_in_use_stays_until_it_is_released);
 	tcase_add_test(tc, a_named_one_ends_at_its_time_whether_used_or_not);
+	tcase_add_test(tc, a_named_one_is_gone_at_its_time_also_before_the_tick);
 	tcase_add_test(tc, nothing_lives_longer_than_the_age_limit);
 	tcase_add_test(tc, one_of_a_cursor_ends_when_nobody_uses_it);
 	tcase_add_test(tc, too_many_named_ones_are_refused);
