@@ -112,8 +112,7 @@ static kv_status append_items(struct mget *mget, const struct store_snapshot *sn
 	}
 	if (status == KV_NOT_FOUND)
 		return KV_OK;
-	if (mget->index == 0)
-		mget->index = SIZE_MAX; /* it is not about a key */
+	mget->index = list.fault;
 	return REFUSE(mget, 400, "not a JSON array of strings and flat objects");
 }
 

@@ -198,13 +198,13 @@ static kv_status take_operation(struct batchread *read, struct store_batch *batc
 	return status;
 }
 
-/* What is at fault is the list, not an operation of it. */
+/* The text is no list, or not one of operations. */
 static kv_status refuse_list(struct batchread *read, const struct jsonlist *list)
 {
-	if (list->count > 0 || list->form == JSONLIST_LINES)
-		return REFUSE(read, 400, "here the list breaks off, or is something else than a flat JSON object");
-	read->index = SIZE_MAX;
-	return REFUSE(read, 400, "not a JSON array of flat objects");
+	read->index = list->fault;
+	if (read->index == SIZE_MAX)
+		return REFUSE(read, 400, "not a JSON array of flat objects");
+	return REFUSE(read, 400, "here the list breaks off, or is something else than a flat JSON object");
 }
 
 kv_status batchread_run(struct batchread *read, struct store_batch *batch)

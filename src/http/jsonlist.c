@@ -8,7 +8,7 @@
 
 void jsonlist_init(struct jsonlist *list, struct slice text, enum jsonlist_form form)
 {
-	*list = (struct jsonlist){ .form = form, .rest = text };
+	*list = (struct jsonlist){ .form = form, .rest = text, .fault = SIZE_MAX };
 }
 
 static struct slice skip(struct slice s, size_t n)
@@ -118,15 +118,14 @@ static kv_status next_of_lines(struct jsonlist *list, struct slice *ret_item)
 
 kv_status jsonlist_next(struct jsonlist *list, struct slice *ret_item)
 {
-	kv_status status;
+	bool lines = list->form == JSONLIST_LINES;
+	kv_status status = lines ? KV_OK : open_item(list);
 
-	if (list->form == JSONLIST_LINES) {
-		status = next_of_lines(list, ret_item);
-	} else {
-		status = open_item(list);
-		if (status == KV_OK)
-			status = take_item(&list->rest, ret_item);
-	}
+	if (status != KV_OK)
+		return status;
+	status = lines ? next_of_lines(list, ret_item) : take_item(&list->rest, ret_item);
+	if (status == KV_INVALID)
+		list->fault = list->count;
 	list->count += status == KV_OK;
 	return status;
 }

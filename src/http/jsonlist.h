@@ -17,7 +17,9 @@ enum jsonlist_form { JSONLIST_ARRAY, JSONLIST_LINES };
 struct jsonlist {
 	enum jsonlist_form form;
 	struct slice rest; /* borrowed */
-	size_t count;      /* items so far: the index of the one that is at fault after KV_INVALID */
+	size_t count;      /* items so far */
+	size_t fault;      /* after KV_INVALID, the index of the item at fault: what stands, or is missing, where one belongs, or a line. SIZE_MAX: of
+			    * none, but of what stands around them */
 	bool ended;
 };
 

@@ -73,6 +73,7 @@ static void walk(struct slice text, enum jsonlist_form form, const json_t *array
 		count++;
 	}
 	FUZZ_REQUIRE(status == KV_NOT_FOUND || status == KV_INVALID);
+	FUZZ_REQUIRE(list.fault == SIZE_MAX || (status == KV_INVALID && list.fault == count));
 	FUZZ_REQUIRE(!array || (status == KV_NOT_FOUND && count == json_array_size(array)));
 }
 

@@ -139,6 +139,8 @@ START_TEST(malformed_batches_tell_where_and_change_nothing)
 	ck_assert_str_eq(text(), "{\"error\":\"bad_request\",\"message\":\"there is neither 'value' nor 'value_b64'\",\"index\":1}\n");
 	ck_assert_uint_eq(post("/v1/batch", ""), 400);
 	ck_assert_ptr_null(strstr(text(), "index"));
+	ck_assert_uint_eq(post("/v1/batch", "[null]"), 400);
+	ck_assert_ptr_nonnull(strstr(text(), ",\"index\":0}"));
 	ck_assert_uint_eq(call("POST", "/v1/batch", NULL, NULL), 400);
 	ck_assert_uint_eq(post("/v1/batch?ttl=5s", "[]"), 400);
 	ck_assert_uint_eq(post("/v1/batch?durability=x", "[]"), 400);
@@ -242,9 +244,10 @@ START_TEST(malformed_lists_of_keys_are_refused)
 	static const struct {
 		const char *body, *says;
 	} bad[] = {
-		{ "", "not a JSON array" }, { "{}", "not a JSON array" }, { "[1]", "not a JSON array" }, { "[\"a\",]", "\"index\":1" },
+		{ "", "not a JSON array" }, { "{}", "not a JSON array" }, { "[1]", "\"index\":0" }, { "[\"a\",]", "\"index\":1" },
 		{ "[\"a\",\"\"]", "the key is empty" }, { "[{}]", "neither 'key' nor 'key_b64'" }, { "[{\"key\":\"a\",\"value\":1}]", "unknown member" },
-		{ "[{\"key\":\"a\",\"key_b64\":\"YQ==\"}]", "both 'key'" }, { "[\"\xff\"]", "not JSON" }, { "[\"a\"]]", "\"index\":1" },
+		{ "[{\"key\":\"a\",\"key_b64\":\"YQ==\"}]", "both 'key'" }, { "[\"\xff\"]", "not JSON" }, { "[\"a\",1]", "\"index\":1" },
+		{ "[\"a\"]]", "not a JSON array of strings and flat objects\"}" }, { "{}", "not a JSON array of strings and flat objects\"}" },
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

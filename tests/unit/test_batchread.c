@@ -160,9 +160,13 @@ START_TEST(a_malformed_operation_is_named_and_nothing_is_written)
 	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
 		const char *bad = malformed[i].operation;
 		size_t len = strlen(bad);
-		/* a list that breaks off after a whole operation is at fault behind it */
-		size_t index = len > 1 && (strcmp(bad + len - 2, "},") == 0 || strcmp(bad + len - 1, "x") == 0) ? 2 : 1;
+		size_t index = 1;
 		char text[400];
+
+		if (len > 1 && strcmp(bad + len - 2, "},") == 0) /* behind it an operation is missing */
+			index = 2;
+		else if (len > 1 && strcmp(bad + len - 1, "x") == 0) /* in an array it stands behind the operation */
+			index = SIZE_MAX;
 
 		snprintf(text, sizeof text, "[%s,%s]", good, bad);
 		check_bad(text, JSONLIST_ARRAY, malformed[i].status, index, malformed[i].says);
@@ -177,10 +181,26 @@ START_TEST(what_is_no_list_at_all_has_no_index)
 {
 	check_bad("", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
 	check_bad("{\"op\":\"delete\",\"key\":\"a\"}", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
-	check_bad("[1]", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
 	check_bad("[]", JSONLIST_ARRAY, 400, SIZE_MAX, "the batch is empty");
 	check_bad("\n", JSONLIST_LINES, 400, SIZE_MAX, "the batch is empty");
-	check_bad("[{\"op\":\"delete\",\"key\":\"a\"}", JSONLIST_ARRAY, 400, 1, "breaks off");
+	check_bad("[]]", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
+	check_bad("[{\"op\":\"delete\",\"key\":\"a\"}", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
+	check_bad("[{\"op\":\"delete\",\"key\":\"a\"}]]", JSONLIST_ARRAY, 400, SIZE_MAX, "not a JSON array");
+}
+END_TEST
+
+START_TEST(a_fault_of_the_first_operation_has_the_index_0)
+{
+	static const char *const bad[] = { "1", "null", "[]", "{", "{\"op\":\"put\",\"key\":\"a\",\"value\":{}}", "{\"op\":\"put\",\"key\":\"a\"}" };
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char text[100];
+
+		snprintf(text, sizeof text, "[%s]", bad[i]);
+		check_bad(text, JSONLIST_ARRAY, 400, 0, "");
+		check_bad(bad[i], JSONLIST_LINES, 400, 0, "");
+	}
+	check_bad("[", JSONLIST_ARRAY, 400, 0, "breaks off");
 }
 END_TEST
 
@@ -272,6 +292,7 @@ int main(void)
 	tcase_add_test(tcase, arrays_and_lines_are_batches);
 	tcase_add_test(tcase, a_malformed_operation_is_named_and_nothing_is_written);
 	tcase_add_test(tcase, what_is_no_list_at_all_has_no_index);
+	tcase_add_test(tcase, a_fault_of_the_first_operation_has_the_index_0);
 	tcase_add_test(tcase, keys_and_values_have_their_limits);
 	tcase_add_test(tcase, a_batch_has_so_many_operations);
 	tcase_add_test(tcase, a_key_out_of_the_clients_prefix_is_refused);

@@ -58,6 +58,41 @@ START_TEST(what_is_no_array_is_told_after_the_items_before)
 }
 END_TEST
 
+/* The index that is told of a text that is no list. */
+static size_t fault_of(const char *text, enum jsonlist_form form)
+{
+	struct jsonlist list;
+	struct slice item;
+	kv_status status;
+
+	jsonlist_init(&list, slice_of_string(text), form);
+	do
+		status = jsonlist_next(&list, &item);
+	while (status == KV_OK);
+	ck_assert_int_eq(status, KV_INVALID);
+	return list.fault;
+}
+
+START_TEST(a_fault_is_that_of_an_item_or_of_none)
+{
+	static const struct {
+		const char *text;
+		size_t array, lines;
+	} faults[] = {
+		{ "{}x", SIZE_MAX, 0 }, { "1", SIZE_MAX, 0 }, { "[]x", SIZE_MAX, 0 }, { "[]]", SIZE_MAX, 0 }, { "[\"a\"", SIZE_MAX, 0 },
+		{ "[\"a\" \"b\"]", SIZE_MAX, 0 }, { "[\"a\"]]", SIZE_MAX, 0 }, { "[1]", 0, 0 }, { "[{\"a\":{}}]", 0, 0 }, { "[", 0, 0 },
+		{ "[,\"a\"]", 0, 0 }, { "[{\"a\"", 0, 0 }, { "[\"a\",1]", 1, 0 }, { "[\"a\",]", 1, 0 }, { "[\"a\",", 1, 0 },
+		{ "\"a\"\n\n1", SIZE_MAX, 1 }, { "\"a\"\n\"b\" x\n", SIZE_MAX, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+		ck_assert_msg(fault_of(faults[i].text, JSONLIST_ARRAY) == faults[i].array, "%s", faults[i].text);
+		ck_assert_msg(fault_of(faults[i].text, JSONLIST_LINES) == faults[i].lines, "%s", faults[i].text);
+	}
+	ck_assert_uint_eq(fault_of("", JSONLIST_ARRAY), SIZE_MAX);
+}
+END_TEST
+
 START_TEST(an_object_may_have_so_many_members)
 {
 	struct buf text = { 0 };
@@ -112,6 +147,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, an_array_is_taken_apart);
 	tcase_add_test(tcase, what_is_no_array_is_told_after_the_items_before);
+	tcase_add_test(tcase, a_fault_is_that_of_an_item_or_of_none);
 	tcase_add_test(tcase, an_object_may_have_so_many_members);
 	tcase_add_test(tcase, lines_are_items);
 	tcase_add_test(tcase, no_text_leads_out_of_it);
