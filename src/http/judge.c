@@ -52,19 +52,11 @@ static bool judge_load(struct request *request)
 	return problem_set(&request->problem, 503, "too many requests in work (option 'request_limit')");
 }
 
+/* Those that we know but no path takes, like TRACE, are for judge_target(), which knows what the path takes. */
 static bool judge_method(struct request *request, const char *method)
 {
-	struct problem *problem = &request->problem;
-
 	request->method = route_method(method);
-	if (request->method == 0)
-		return problem_set(problem, 501, "unknown method");
-	if ((request->method & (HTTP_TRACE | HTTP_CONNECT)) != 0) {
-		problem_set(problem, 405, "this server does not do that");
-		problem->allow = HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_PUT | HTTP_DELETE;
-		return false;
-	}
-	return true;
+	return request->method != 0 || problem_set(&request->problem, 501, "unknown method");
 }
 
 static bool judge_target(struct request *request)

@@ -82,7 +82,7 @@ bad_requests_say_which_part() {
 wrong_methods_get_405_with_allow() {
 	local path allowed method
 	while read -r path allowed; do
-		for method in GET POST PUT DELETE; do
+		for method in GET POST PUT DELETE TRACE; do
 			case ,$allowed, in *",$method,"*) continue ;; esac
 			header Allow "$method" "$path"
 			expect_equal "$STATUS" 405 "$method $path"
@@ -288,6 +288,7 @@ malformed_requests_change_nothing() {
 	raw_is 501 "$set${h}Transfer-Encoding: gzip\r\n\r\n"
 	raw_is 501 "BREW /get?key=hi HTTP/1.1\r\n$h\r\n"
 	raw_is 405 "TRACE /get?key=hi HTTP/1.1\r\n$h\r\n"
+	raw_is 400 "CONNECT localhost:80 HTTP/1.1\r\n$h\r\n"
 	raw_is 405 "CONNECT /get?key=hi HTTP/1.1\r\n$h\r\n"
 	# a body cut short: the connection ends before its last byte
 	exec {tcp}<>"/dev/tcp/127.0.0.1/$PORT"

@@ -93,6 +93,23 @@ START_TEST(a_wrong_method_gets_405_with_allow)
 }
 END_TEST
 
+START_TEST(a_method_that_no_path_takes_gets_405_with_what_the_path_takes)
+{
+	static const char *const methods[] = { "TRACE", "CONNECT", "PATCH", "OPTIONS" };
+
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		const struct rawhttp_reply *reply = call(methods[i], "/set?key=k&value=v");
+
+		ck_assert_msg(reply->status == 405, "%s: %u", methods[i], reply->status);
+		ck_assert_str_eq(rawhttp_header(reply, "Allow"), "POST, PUT");
+		ck_assert_str_eq(rawhttp_header(call(methods[i], "/get?key=k"), "Allow"), "GET, HEAD");
+		ck_assert_uint_eq(call(methods[i], "/nothing")->status, 404);
+	}
+	ck_assert_uint_eq(call("CONNECT", "localhost:80")->status, 400);
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+}
+END_TEST
+
 START_TEST(json_errors_are_for_those_who_accept_json)
 {
 	const struct rawhttp_reply *reply = fake_server_call("GET", "/get?key=none", "Accept: application/json\r\n", NULL);
@@ -222,6 +239,7 @@ int main(void)
 	tcase_add_test(tc, head_has_the_length_and_no_body);
 	tcase_add_test(tc, what_is_missing_is_named);
 	tcase_add_test(tc, a_wrong_method_gets_405_with_allow);
+	tcase_add_test(tc, a_method_that_no_path_takes_gets_405_with_what_the_path_takes);
 	tcase_add_test(tc, json_errors_are_for_those_who_accept_json);
 	tcase_add_test(tc, keys_have_at_most_4096_bytes);
 	tcase_add_test(tc, all_two_byte_keys_round_trip);
