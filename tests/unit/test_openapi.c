@@ -306,6 +306,26 @@ START_TEST(it_is_of_this_version)
 }
 END_TEST
 
+START_TEST(it_tells_which_failures_wrote_nothing)
+{
+	const char *says = text(member(description, "info"), "description");
+
+	ck_assert_ptr_nonnull(strstr(says, "a 503 or 507 that nothing was written"));
+	ck_assert_ptr_nonnull(strstr(says, "a 500 that the outcome is not known"));
+}
+END_TEST
+
+/* More items than a page may have are cut down to those; lines have no bound and no default: neither is there for all who take the parameter. */
+START_TEST(a_limit_has_no_bound_but_1)
+{
+	json_t *schema = member(member(member(member(description, "components"), "parameters"), "limit"), "schema");
+
+	ck_assert_int_eq(json_integer_value(member(schema, "minimum")), 1);
+	ck_assert_ptr_null(json_object_get(schema, "maximum"));
+	ck_assert_ptr_null(json_object_get(schema, "default"));
+}
+END_TEST
+
 static void check_references(json_t *value)
 {
 	const char *name;
@@ -358,6 +378,8 @@ int main(void)
 	tcase_add_test(tc, every_parameter_has_a_place_and_a_schema);
 	tcase_add_test(tc, a_body_can_be_too_large_and_too_slow);
 	tcase_add_test(tc, it_is_of_this_version);
+	tcase_add_test(tc, it_tells_which_failures_wrote_nothing);
+	tcase_add_test(tc, a_limit_has_no_bound_but_1);
 	tcase_add_test(tc, every_reference_leads_somewhere);
 	tcase_add_test(tc, every_component_is_used);
 	suite_add_tcase(suite, tc);
