@@ -7,8 +7,9 @@
 
 enum { EXPORT_VERSION = 1 };
 
-static const char *const names[] = { "key", "key_b64", "value", "value_b64", "expires", "op", "etag", "size", "offset", "large",
-	"kvstored_export", "version", "complete", "count", "cursor", NULL };
+static const char *const item_names[] = { "key", "key_b64", "value", "value_b64", "expires", "op", "etag", "size", "offset", "large", NULL };
+static const char *const head_names[] = { "kvstored_export", "version", NULL };
+static const char *const end_names[] = { "complete", "count", "version", "cursor", NULL };
 
 static kv_status refuse(struct problem *problem, const char *text)
 {
@@ -25,8 +26,10 @@ static kv_status optional(kv_status status)
 static kv_status read_head(struct import_line *line, struct problem *problem)
 {
 	uint64_t version = 0;
-	kv_status status = jsonread_uint64(line->json, "kvstored_export", &version, problem);
+	kv_status status = jsonread_check(line->json, head_names, problem);
 
+	if (status == KV_OK)
+		status = jsonread_uint64(line->json, "kvstored_export", &version, problem);
 	line->kind = IMPORT_LINE_HEAD;
 	if (status == KV_OK && version != EXPORT_VERSION)
 		return refuse(problem, "an export of a version that is not known here");
@@ -35,8 +38,10 @@ static kv_status read_head(struct import_line *line, struct problem *problem)
 
 static kv_status read_end(struct import_line *line, struct problem *problem)
 {
-	kv_status status = jsonread_uint64(line->json, "count", &line->count, problem);
+	kv_status status = jsonread_check(line->json, end_names, problem);
 
+	if (status == KV_OK)
+		status = jsonread_uint64(line->json, "count", &line->count, problem);
 	line->kind = IMPORT_LINE_END;
 	return status == KV_NOT_FOUND ? refuse(problem, "the last line has no 'count'") : status;
 }
@@ -80,8 +85,10 @@ static kv_status read_expiry(struct import_line *line, struct problem *problem)
 
 static kv_status read_item(struct import_line *line, struct problem *problem)
 {
-	kv_status status = jsonread_bytes(line->json, "key", &line->key_bytes, &line->key, problem);
+	kv_status status = jsonread_check(line->json, item_names, problem);
 
+	if (status == KV_OK)
+		status = jsonread_bytes(line->json, "key", &line->key_bytes, &line->key, problem);
 	if (status == KV_NOT_FOUND)
 		return refuse(problem, "there is no key");
 	if (status == KV_OK)
@@ -122,8 +129,6 @@ kv_status import_line_read(struct import_line *line, struct slice text, struct p
 	json_decref(line->json);
 	*line = (struct import_line){ .key_bytes = line->key_bytes, .value_bytes = line->value_bytes };
 	status = parse(line, text, problem);
-	if (status == KV_OK)
-		status = jsonread_check(line->json, names, problem);
 	if (status != KV_OK)
 		return status;
 	if (json_object_get(line->json, "kvstored_export"))

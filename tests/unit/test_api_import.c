@@ -331,6 +331,9 @@ static const struct {
 	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\"}\n{\"key\":\"b\",\"size\":4,\"offset\":2,\"value\":\"ab\"}", 2 },
 	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\"}\n{\"key\":\"a\",\"size\":5,\"offset\":2,\"value\":\"ab\"}", 2 },
 	{ "{\"key\":\"a\",\"size\":4,\"offset\":0,\"value\":\"ab\"}\n{\"key\":\"b\",\"value\":\"ab\"}", 2 },
+	{ "{\"kvstored_export\":1,\"key\":\"a\",\"value\":\"\"}", 1 }, { "{\"kvstored_export\":1,\"complete\":true,\"count\":0}", 1 },
+	{ "{\"complete\":true,\"count\":0,\"key\":\"a\",\"value\":\"\"}", 1 }, { "{\"complete\":true,\"count\":0,\"op\":\"delete\"}", 1 },
+	{ "{\"key\":\"a\",\"value\":\"\",\"count\":1}", 1 },
 	{ "{\"op\":\"delete\",\"key\":\"a\",\"size\":4,\"offset\":0}", 1 },
 	{ "{\"key\":\"a\",\"size\":18446744073709551615,\"offset\":0,\"value\":\"ab\"}", 1 },
 };
