@@ -115,8 +115,10 @@ static bool is_allowed(struct import *import)
 	const struct import_line *line = &import->line;
 	uint64_t size = line->kind == IMPORT_LINE_PART ? line->size : line->value.len;
 
-	if (line->key.len == 0 || line->key.len > STORE_KEY_MAX)
-		return refuse(import, 400, "a key has 1 to 4096 bytes");
+	if (line->key.len == 0)
+		return refuse(import, 400, "the key is empty");
+	if (line->key.len > STORE_KEY_MAX)
+		return refuse(import, 414, "the key is longer than 4096 bytes");
 	if (!import->may_touch(import->may_touch_arg, line->key))
 		return refuse(import, 403, "this token is not for that key");
 	if (size > import->limits.value_bytes)

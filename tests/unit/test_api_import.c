@@ -397,6 +397,22 @@ START_TEST(the_first_and_the_last_expiry_are_kept_with_a_value_whole_or_in_parts
 }
 END_TEST
 
+START_TEST(a_key_has_the_limits_of_any_other_write)
+{
+	struct buf lines = { 0 };
+	const struct rawhttp_reply *reply;
+
+	ck_assert_int_eq(buf_printf(&lines, "{\"key\":\"%0*d\",\"value\":\"\"}\n{\"key\":\"%0*d\",\"value\":\"\"}\n", STORE_KEY_MAX, 0,
+		STORE_KEY_MAX + 1, 0), KV_OK);
+	reply = import_bytes("", buf_slice(&lines));
+	ck_assert_msg(reply->status == 414, "%s", fake_server_text(reply));
+	ck_assert_ptr_nonnull(strstr(fake_server_text(reply), "\"error\":\"key_too_long\""));
+	ck_assert_int_eq(number_of(reply, "line"), 2);
+	ck_assert_int_eq(number_of(reply, "imported"), 1);
+	buf_free(&lines);
+}
+END_TEST
+
 START_TEST(a_line_or_value_beyond_its_limit_is_413)
 {
 	struct buf lines = { 0 };
@@ -488,6 +504,7 @@ int main(void)
 	tcase_add_test(tc, a_line_of_many_or_nested_members_is_refused_before_it_is_parsed);
 	tcase_add_test(tc, parts_make_a_value_small_or_large);
 	tcase_add_test(tc, the_first_and_the_last_expiry_are_kept_with_a_value_whole_or_in_parts);
+	tcase_add_test(tc, a_key_has_the_limits_of_any_other_write);
 	tcase_add_test(tc, a_line_or_value_beyond_its_limit_is_413);
 	tcase_add_test(tc, wrong_parameters_are_refused);
 	tcase_add_test(tc, a_chunked_body_in_tiny_pieces_is_the_same);
