@@ -74,6 +74,15 @@ static bool parse_wait(struct request *request, const struct urlkey_param *wait,
 	return false;
 }
 
+/* What a page takes and a stream, which has no end, does not. False has answered. */
+static bool is_absent(struct request *request, const struct urlkey_param *param)
+{
+	if (!param->present)
+		return true;
+	reply_error(request, 400, "parameter '%s' is of a page of changes, and this is a stream (Accept)", param->name);
+	return false;
+}
+
 /* False has answered. */
 static bool parse(struct request *request, struct question *question)
 {
@@ -90,6 +99,8 @@ static bool parse(struct request *request, struct question *question)
 		!parse_since(request, &params[SINCE], question) ||
 		!scan_range_limit(request, &params[LIMIT], LIMIT_MAX, LIMIT_DEFAULT, &question->limit) ||
 		!parse_wait(request, &params[WAIT], &question->wait_ms))
+		return false;
+	if (question->events && (!is_absent(request, &params[LIMIT]) || !is_absent(request, &params[WAIT])))
 		return false;
 	question->prefix = params[PREFIX].value;
 	if (question->prefix.len > STORE_KEY_MAX) {

@@ -171,6 +171,21 @@ START_TEST(nonsense_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_of_a_page_is_refused_to_a_stream)
+{
+	static const char *const of_page[] = { "limit=1", "limit=20000", "wait=0", "wait=1s" };
+	char target[64];
+
+	add("a", "1");
+	for (size_t i = 0; i < sizeof of_page / sizeof of_page[0]; i++) {
+		snprintf(target, sizeof target, "/v1/changes?since=0&%s", of_page[i]);
+		ck_assert_msg(get(target, NULL) == 200, "%s: %u", of_page[i], reply->status);
+		ck_assert_msg(get(target, "Accept: text/event-stream\r\n") == 400, "%s", of_page[i]);
+	}
+	ck_assert_uint_eq(fake_changes_open(), 0);
+}
+END_TEST
+
 START_TEST(a_failure_before_the_first_change_is_an_answer_of_its_own)
 {
 	static const struct {
@@ -532,6 +547,7 @@ int main(void)
 	tcase_add_test(tc, a_range_delete_is_told_with_the_part_that_the_prefix_has);
 	tcase_add_test(tc, what_the_client_saw_last_counts_more_than_where_it_began);
 	tcase_add_test(tc, nonsense_is_refused);
+	tcase_add_test(tc, what_is_of_a_page_is_refused_to_a_stream);
 	tcase_add_test(tc, a_failure_before_the_first_change_is_an_answer_of_its_own);
 	tcase_add_test(tc, a_page_waits_for_the_first_change_of_its_prefix);
 	tcase_add_test(tc, a_page_that_has_waited_long_enough_is_empty_and_moves_on);
