@@ -173,6 +173,22 @@ grep -q "\"oldest_change\":$oldest" "$BODY" || fail "the statistics do not tell 
 expect_http 200 GET '/metrics'
 grep -q "^kvstored_oldest_change $oldest" "$BODY" || fail "the metrics do not tell the oldest change"
 
+# ---- a delete of a missing key is a change in a batch and an import, and none by itself ----
+
+expect_http 200 GET '/v1/changes'
+next=$(sed -n 's/.*"next":"\([0-9]*\)".*/\1/p' "$BODY")
+expect_http 404 DELETE '/v1/kv/missing'
+expect_http 404 DELETE '/del?key=missing'
+expect_http 200 GET "/v1/changes?since=$next"
+expect_body '{"changes":[],"next":"'"$next"'"}
+'
+expect_http 200 POST '/v1/batch' --data-binary '[{"op":"delete","key":"missing"}]'
+expect_body '{"results":[{"status":404}]}
+'
+expect_http 200 POST '/v1/import' --data-binary '{"op":"delete","key":"missing"}'
+expect_http 200 GET "/v1/changes?since=$next"
+expect_equal "$(grep -o '"op":"delete","key":"missing"' "$BODY" | wc -l)" 2 "the number of changes"
+
 # ---- the end does not wait for those who listen, and they see an end ----
 
 follow last "$oldest"
