@@ -2,6 +2,10 @@
 /*
  * A daemon that ends removes the file while it still holds the lock. So who gets the lock must look whether
  * the name still leads to the file that was locked; if not, the race is run again.
+ *
+ * The file is for everybody to read, and who can read it can lock it: somebody who waits for the lock has it when the daemon dies, and would keep
+ * the next one from starting. But a daemon that has the lock writes its pid at once. So a lock on a file that names no living
+ * process, and still does after a while, is not that of a daemon, and the file is made anew.
  */
 #define _GNU_SOURCE
 #include "daemon/pidfile.h"
@@ -11,13 +15,18 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TRIES_MAX = 100 };
+enum {
+	TRIES_MAX = 200,
+	DEAD_TRIES = 100, /* so often the file names no living process, */
+	DEAD_WAIT_US = 10 * 1000, /* ... looked at so far apart */
+};
 
 struct pidfile {
 	struct dir dir;
@@ -56,7 +65,8 @@ static const char *name_of(const struct pidfile *pidfile)
 	return strrchr(pidfile->path, '/') + 1;
 }
 
-static kv_status report_holder(const struct pidfile *pidfile, struct kv_error *err)
+/* 0: it holds none. */
+static long read_pid(const struct pidfile *pidfile)
 {
 	char text[24] = "";
 	uint64_t len;
@@ -65,6 +75,20 @@ static kv_status report_holder(const struct pidfile *pidfile, struct kv_error *e
 	if (file_size(&pidfile->file, &len, NULL) == KV_OK && len < sizeof(text) &&
 		file_read_at(&pidfile->file, text, (size_t)len, 0, NULL) == KV_OK)
 		pid = strtol(text, NULL, 10);
+	return pid > 0 && pid <= INT_MAX ? pid : 0;
+}
+
+static bool names_living_process(const struct pidfile *pidfile)
+{
+	long pid = read_pid(pidfile);
+
+	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+}
+
+static kv_status report_holder(const struct pidfile *pidfile, struct kv_error *err)
+{
+	long pid = read_pid(pidfile);
+
 	if (pid > 0)
 		return kv_error_set(err, KV_BUSY, "already running: process %ld holds '%s'",
 			pid, pidfile->path);
@@ -102,17 +126,30 @@ static kv_status open_and_lock(struct pidfile *pidfile, struct kv_error *err)
 		status = check_links(pidfile, err);
 	if (status != KV_OK)
 		return status;
-	status = file_lock(&pidfile->file, err);
-	return status == KV_BUSY ? report_holder(pidfile, err) : status;
+	return file_lock(&pidfile->file, err);
+}
+
+/* Somebody who is no daemon has the lock, as it looks: gives him time to be one, then the file goes. False: it cannot. */
+static bool wait_or_unlink(const struct pidfile *pidfile, int dead)
+{
+	if (dead < DEAD_TRIES)
+		return usleep(DEAD_WAIT_US) == 0 || errno == EINTR;
+	return !is_current(pidfile) || dir_unlink(&pidfile->dir, name_of(pidfile), NULL) == KV_OK;
 }
 
 static kv_status take(struct pidfile *pidfile, struct kv_error *err)
 {
+	int dead = 0;
+
 	for (int i = 0; i < TRIES_MAX; i++) {
 		kv_status status = open_and_lock(pidfile, err);
 
-		if (status != KV_OK || is_current(pidfile))
+		if (status == KV_BUSY) {
+			if (names_living_process(pidfile) || !wait_or_unlink(pidfile, ++dead))
+				return report_holder(pidfile, err);
+		} else if (status != KV_OK || is_current(pidfile)) {
 			return status;
+		}
 		file_close(&pidfile->file);
 	}
 	return kv_error_set(err, KV_BUSY, "'%s' is removed as often as it is made", pidfile->path);

@@ -200,7 +200,7 @@ kv_status acceptor_start(struct service *service, const struct listen_set *liste
 	acceptor->listen = listen;
 	atomic_init(&acceptor->wish, WISH_ACCEPT);
 	acceptor->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	acceptor->spare_fd = fcntl(acceptor->wake_fd, F_DUPFD_CLOEXEC, 0);
+	acceptor->spare_fd = acceptor->wake_fd < 0 ? -1 : fcntl(acceptor->wake_fd, F_DUPFD_CLOEXEC, 0);
 	errnum = acceptor->spare_fd < 0 ? errno : 0;
 	if (errnum == 0)
 		errnum = pthread_create(&acceptor->thread, NULL, run, acceptor);

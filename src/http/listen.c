@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "http/listen.h"
 
+#include "base/log.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +74,22 @@ static uint16_t *port_of(struct listen_set *set, bool tls)
 	return tls ? &set->tls_port : &set->port;
 }
 
+/* An address that this machine does not have may still come: the network is often there later than we are. Not those of "localhost", which it has or
+ * never will. */
+static bool bind_for_later(int fd, const char *name, const union address *address, socklen_t len)
+{
+	bool v6 = address->any.sa_family == AF_INET6;
+	int on = 1;
+
+	if (errno != EADDRNOTAVAIL || strcmp(name, "127.0.0.1") == 0 || strcmp(name, "::1") == 0)
+		return false;
+	if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_FREEBIND : IP_FREEBIND, &on, sizeof on) != 0 ||
+		bind(fd, &address->any, len) != 0)
+		return false;
+	log_warning("this machine does not have the address %s yet", name);
+	return true;
+}
+
 static kv_status add_tcp(struct listen_set *set, const char *name, const union address *address,
 	socklen_t len, bool tls, struct kv_error *err)
 {
@@ -83,7 +101,7 @@ static kv_status add_tcp(struct listen_set *set, const char *name, const union a
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (address->any.sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	if (bind(fd, &address->any, len) != 0) {
+	if (bind(fd, &address->any, len) != 0 && !bind_for_later(fd, name, address, len)) {
 		kv_status status = failed(err, errno, name, "cannot bind");
 
 		close(fd);
@@ -140,7 +158,7 @@ static kv_status clear_path(const union address *address, struct kv_error *err)
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? KV_OK : kv_error_errno(err, errno, path, "cannot look at");
 	if (!S_ISSOCK(st.st_mode))
-		return kv_error_errno(err, EEXIST, path, "there is something that is not a socket");
+		return kv_error_errno(err, EPERM, path, "there is something that is not a socket");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return kv_error_errno(err, errno, path, "cannot make a socket");

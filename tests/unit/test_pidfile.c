@@ -103,15 +103,44 @@ START_TEST(a_live_daemon_is_named_with_path_and_pid)
 }
 END_TEST
 
-START_TEST(a_locked_file_without_a_pid_is_still_a_live_daemon)
+/* Everybody may read the file, and so lock it: that keeps no daemon from starting. */
+START_TEST(a_lock_of_who_is_no_daemon_is_none)
 {
+	static const char *const texts[] = { "", "nonsense\n", "0\n", "-1\n" };
+	char dead[32];
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	snprintf(dead, sizeof(dead), "%ld\n", (long)child);
+	for (size_t i = 0; i <= sizeof(texts) / sizeof(texts[0]); i++) {
+		int fd;
+
+		write_file(path, i == 0 ? dead : texts[i - 1]);
+		fd = open(path, O_RDONLY);
+		ck_assert_int_eq(flock(fd, i % 2 ? LOCK_EX : LOCK_SH), 0);
+		ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_OK);
+		expect_own_pid();
+		close(fd);
+		pidfile = pidfile_remove(pidfile);
+		ck_assert_int_ne(access(path, F_OK), 0);
+	}
+}
+END_TEST
+
+START_TEST(a_lock_of_a_living_process_is_respected)
+{
+	char text[32];
 	int fd;
 
-	write_file(path, "");
-	fd = open(path, O_RDWR);
+	snprintf(text, sizeof(text), "%ld\n", (long)getppid());
+	write_file(path, text);
+	fd = open(path, O_RDONLY);
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
 	ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_BUSY);
 	ck_assert_ptr_nonnull(strstr(err.text, path));
+	expect_content(path, text);
 	close(fd);
 }
 END_TEST
@@ -259,7 +288,8 @@ int main(void)
 	tcase_add_test(tests, it_holds_the_pid_while_it_lives_and_is_gone_afterwards);
 	tcase_add_test(tests, a_stale_file_is_taken_over_whatever_it_holds);
 	tcase_add_test(tests, a_live_daemon_is_named_with_path_and_pid);
-	tcase_add_test(tests, a_locked_file_without_a_pid_is_still_a_live_daemon);
+	tcase_add_test(tests, a_lock_of_who_is_no_daemon_is_none);
+	tcase_add_test(tests, a_lock_of_a_living_process_is_respected);
 	tcase_add_test(tests, links_fifos_and_directories_are_refused_and_left_alone);
 	tcase_add_test(tests, a_dangling_link_makes_no_file);
 	tcase_add_test(tests, its_directory_may_be_a_link_but_must_be_there);

@@ -8,10 +8,13 @@
 #include "support/disk.h"
 #include "support/runner.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static struct disk disk;
 static const struct store_id id = { { 1, 2, 3 } };
@@ -392,6 +395,44 @@ START_TEST(a_view_is_counted_before_it_can_be_reclaimed)
 }
 END_TEST
 
+static void *replace_beside(void *arg)
+{
+	install("new", 2);
+	views_reclaim(&views);
+	sem_post(arg);
+	return NULL;
+}
+
+/* That it does not happen is no event, so there is a time to it; in it a reclaim that waited for nobody would have ended. */
+START_TEST(what_a_reader_looks_at_is_not_reclaimed_before_it_leaves)
+{
+	struct view_read read = { 0 };
+	struct timespec deadline;
+	struct view *view;
+	pthread_t thread;
+	sem_t reclaimed;
+
+	ck_assert_int_eq(views_init(&views), KV_OK);
+	ck_assert_int_eq(sem_init(&reclaimed, 0, 0), 0);
+	install("old", 1);
+	rcu_enter();
+	view = views_peek(&views);
+	ck_assert_int_eq(pthread_create(&thread, NULL, replace_beside, &reclaimed), 0);
+	ck_assert_int_eq(clock_gettime(CLOCK_REALTIME, &deadline), 0);
+	deadline.tv_sec++;
+	ck_assert_int_ne(sem_timedwait(&reclaimed, &deadline), 0);
+	ck_assert_int_eq(errno, ETIMEDOUT);
+	ck_assert_int_eq(view_get(view, slice_of_string("k"), UINT64_MAX, &read, NULL), KV_OK);
+	rcu_leave();
+	ck_assert(slice_equal(read.entry.value, slice_of_string("old")));
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(sem_trywait(&reclaimed), 0);
+	pinned_release(&read.pin);
+	views_destroy(&views);
+	sem_destroy(&reclaimed);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("view");
@@ -405,6 +446,7 @@ int main(void)
 	tcase_add_test(tcase, finding_a_table_looks_at_largest_keys);
 	tcase_add_test(tcase, readers_always_see_a_whole_view_and_never_an_older_one);
 	tcase_add_test(tcase, a_view_is_counted_before_it_can_be_reclaimed);
+	tcase_add_test(tcase, what_a_reader_looks_at_is_not_reclaimed_before_it_leaves);
 	tcase_add_test(tcase, range_deletes_of_tables_hide_what_is_older_wherever_it_is);
 	tcase_add_test(tcase, a_range_delete_of_a_frozen_memtable_hides_all_tables);
 	tcase_add_test(tcase, a_table_that_has_nothing_newer_is_not_even_opened);
