@@ -45,7 +45,7 @@ static int look_at(void *arg, const char *name)
 		list->any = true;
 	if (kind == FILENAME_TEMP)
 		list->check->has_temp = true;
-	if (number > 0 && !add_file(list->check, kind, number)) {
+	if (number > 0 && number <= FILENAME_NUMBER_USED_MAX && !add_file(list->check, kind, number)) {
 		list->full = true;
 		return 1;
 	}
@@ -233,12 +233,26 @@ static void look_at_scrub(struct check *check, const char *name)
 	scrub_list_free(&list);
 }
 
+/* False: it is a directory, say, which no start can remove. */
+static bool is_file(const struct check *check, const char *name)
+{
+	struct file file = { .fd = -1 };
+	kv_status status = file_open(&check->dir, name, FILE_READ, &file, NULL);
+
+	file_close(&file);
+	return status != KV_INVALID;
+}
+
 static int tell_foreign(void *arg, const char *name)
 {
 	uint64_t number;
 	enum filename_kind kind = filename_parse(name, &number);
 
-	if (kind == FILENAME_TEMP)
+	if (number > FILENAME_NUMBER_USED_MAX)
+		check_say(arg, FSCK_DAMAGE, name, "no store comes to this number, and none for new files is left behind it");
+	else if (kind == FILENAME_TEMP && !is_file(arg, name))
+		check_say(arg, FSCK_DAMAGE, name, "it is no file; a start cannot remove it");
+	else if (kind == FILENAME_TEMP)
 		check_say(arg, FSCK_REMARK, name, "left by a crash; the next start removes it");
 	else if (kind == FILENAME_SCRUB)
 		look_at_scrub(arg, name);

@@ -73,7 +73,7 @@ static enum filename_kind parse_numbered(const char *name, uint64_t *ret_number)
 	const char *suffix = strchr(name, '.');
 	char again[FILENAME_MAX_BYTES];
 
-	if (number == 0 || !suffix)
+	if (number == 0 || number > FILENAME_NUMBER_MAX || !suffix)
 		return FILENAME_FOREIGN;
 	for (size_t i = 0; i < COUNT(numbered); i++) {
 		if (strcmp(suffix, numbered[i].suffix) != 0 ||

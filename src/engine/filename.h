@@ -8,6 +8,11 @@
 
 enum { FILENAME_MAX_BYTES = 32 };
 
+/* A larger number makes a name foreign. Somebody's file with one that large must not take those of new files away, so no store goes on behind
+ * FILENAME_NUMBER_USED_MAX: to get there would take longer than anybody waits. */
+#define FILENAME_NUMBER_MAX (UINT64_C(1) << 62)
+#define FILENAME_NUMBER_USED_MAX (UINT64_C(1) << 61)
+
 #define FILENAME_LOST "lost+found"
 /* where that is not ours: the root of an ext4 has one that only root may enter */
 #define FILENAME_LOST_OTHER "lost+found.kvstored"

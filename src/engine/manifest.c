@@ -17,6 +17,7 @@
 #include "base/number_tree.h"
 #include "engine/entry.h"
 #include "engine/file_error.h"
+#include "engine/filename.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -263,7 +264,7 @@ static kv_status check(const struct manifest *manifest, const char **ret_wrong)
 	if (!*ret_wrong)
 		*ret_wrong = check_numbers(manifest, numbers);
 	if (!*ret_wrong && (manifest->generation == 0 || manifest->next_file_number == 0 ||
-			manifest->last_sequence > ENTRY_SEQUENCE_MAX))
+			manifest->next_file_number > FILENAME_NUMBER_USED_MAX + 1 || manifest->last_sequence > ENTRY_SEQUENCE_MAX))
 		*ret_wrong = "a counter is out of range";
 	free(numbers);
 	return KV_OK;

@@ -392,7 +392,7 @@ static void sweep(struct recovery *recovery)
 
 /* ---- all ---- */
 
-static void set_counters(struct recovery *recovery)
+static kv_status set_counters(struct recovery *recovery, struct kv_error *err)
 {
 	struct engine *engine = recovery->engine;
 	uint64_t next = recovery->file_number_max + 1;
@@ -402,10 +402,14 @@ static void set_counters(struct recovery *recovery)
 	/* of a blob file that somebody has removed: what the log says of it is not to be said of another one */
 	if (next <= recovery->replay.blob_number_max)
 		next = recovery->replay.blob_number_max + 1;
+	if (next > FILENAME_NUMBER_USED_MAX + 1)
+		return kv_error_corrupt(err, recovery->engine->dir.path, 0, "a file's name has the number %" PRIu64
+			", which no store comes to, and none for new files is left behind it", next - 1);
 	atomic_store(&engine->catalog.next_file_number, next);
 	engine->catalog.flushed_sequence = recovery->manifest.last_sequence;
 	atomic_store(&engine->catalog.visible_sequence, recovery->replay.last_sequence);
 	engine->commit.last_sequence = recovery->replay.last_sequence;
+	return KV_OK;
 }
 
 static void report(struct recovery *recovery)
@@ -477,10 +481,10 @@ static kv_status look_and_replay(struct recovery *recovery, struct kv_error *err
 
 	if (status == KV_OK)
 		status = replay_segments(recovery, err);
-	if (status == KV_OK) {
-		set_counters(recovery);
+	if (status == KV_OK)
+		status = set_counters(recovery, err);
+	if (status == KV_OK)
 		status = load_history(recovery, err);
-	}
 	return status;
 }
 

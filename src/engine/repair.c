@@ -124,9 +124,6 @@ static kv_status run(struct repair *repair, struct kv_error *err)
 	struct check *check = &repair->check;
 	kv_status status;
 
-	if (check->number_max >= INT64_MAX)
-		return kv_error_set(err, KV_INVALID, "a file has the number %" PRIu64 ": there is none above it for a new one",
-			check->number_max);
 	repair->next_file_number = check->number_max + 1;
 	if (repair->next_file_number < check->manifest.next_file_number)
 		repair->next_file_number = check->manifest.next_file_number;

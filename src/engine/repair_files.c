@@ -232,8 +232,26 @@ static bool is_named(const struct repair *repair, const struct check_file *file,
 	return false;
 }
 
+struct rescue {
+	struct repair *repair;
+	struct kv_error *err;
+	kv_status status;
+};
+
+static int rescue_beyond_numbers(void *arg, const char *name)
+{
+	struct rescue *rescue = arg;
+	uint64_t number;
+
+	(void)filename_parse(name, &number);
+	if (number > FILENAME_NUMBER_USED_MAX)
+		rescue->status = repair_rescue(rescue->repair, name, rescue->err);
+	return rescue->status != KV_OK;
+}
+
 kv_status repair_rescue_rest(struct repair *repair, struct kv_error *err)
 {
+	struct rescue rescue = { repair, err, KV_OK };
 	struct needed needed = { 0 };
 	kv_status status = list_needed(repair, &needed, err);
 
@@ -251,6 +269,10 @@ kv_status repair_rescue_rest(struct repair *repair, struct kv_error *err)
 		status = repair_rescue(repair, "MANIFEST.new", err);
 	if (status == KV_OK)
 		status = repair_rescue(repair, "SCRUB.new", err);
+	if (status == KV_OK)
+		status = dir_list(&repair->check.dir, rescue_beyond_numbers, &rescue, err);
+	if (status == KV_OK)
+		status = rescue.status;
 	free(needed.numbers);
 	return status;
 }
@@ -272,6 +294,8 @@ static kv_status write_header(struct repair *repair, uint64_t number, struct kv_
 	if (status == KV_OK)
 		status = file_sync(&file, err);
 	file_close(&file);
+	if (status == KV_NOT_FOUND)
+		return KV_OK; /* nothing points to it any more, so it was taken away */
 	if (status == KV_OK)
 		check_say(&repair->check, FSCK_DONE, name, "its header was written anew");
 	return status;

@@ -199,14 +199,77 @@ START_TEST(a_store_that_is_open_is_neither_checked_nor_repaired)
 }
 END_TEST
 
-START_TEST(without_a_number_for_new_files_nothing_is_done)
+/* Somebody's file must not take the numbers of new ones away: the start is refused, and the repair sees to it. */
+START_TEST(a_file_with_a_number_out_of_reach_is_moved_away)
 {
+	static const char *const names[] = { "2305843009213693953.sst", "4611686018427387904.wal", "2305843009213693954.blob" };
 	struct kv_error err;
 
-	disk_write(&fs.small.disk, "18446744073709551615.sst", slice_of_string("something"));
-	flip(newest(".blob"), 60000);
-	ck_assert_int_eq(fsck_store_repair(&fs, true, &err), KV_INVALID);
-	ck_assert_ptr_nonnull(strstr(err.text, "18446744073709551615"));
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		fsck_store_restore(&fs);
+		disk_write(&fs.small.disk, names[i], slice_of_string("something"));
+		ck_assert_int_eq(small_store_try_open(&fs.small, &err), KV_CORRUPT);
+		ck_assert(fsck_store_is_unchanged(&fs, names[i], slice_of_string("something")));
+		fsck_store_forget(&fs);
+		ck_assert_int_eq(fsck_store_check(&fs, &err), KV_OK);
+		ck_assert_uint_eq(fs.told.damages, 1);
+		must_repair(false);
+		ck_assert_uint_eq(fs.told.lost, 0);
+		ck_assert(in_lost_found(names[i]));
+		ck_assert(!dir_has(&fs.small.disk.dir, names[i]));
+		ck_assert_uint_eq(fsck_store_judge(&fs, false), 0);
+	}
+	/* beyond that it is not ours */
+	fsck_store_restore(&fs);
+	disk_write(&fs.small.disk, "18446744073709551610.sst", slice_of_string("something"));
+	must_repair(false);
+	ck_assert_uint_eq(fs.told.damages, 0);
+	ck_assert(dir_has(&fs.small.disk.dir, "18446744073709551610.sst"));
+	ck_assert_uint_eq(fsck_store_judge(&fs, false), 0);
+}
+END_TEST
+
+/* What a start cannot remove is damage, so that a repair moves it. */
+START_TEST(a_directory_that_a_start_would_remove_is_moved_away)
+{
+	static const char *const names[] = { "MANIFEST.new", "FORMAT.new", "SCRUB.new" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		fsck_store_restore(&fs);
+		ck_assert_int_eq(mkdirat(fs.small.disk.dir.fd, names[i], 0700), 0);
+		must_repair(false);
+		ck_assert_uint_eq(fs.told.damages, 1);
+		ck_assert_uint_eq(fs.told.lost, 0);
+		ck_assert(in_lost_found(names[i]));
+		ck_assert_uint_eq(fsck_store_judge(&fs, false), 0);
+	}
+}
+END_TEST
+
+/* Its header is damaged, and by the repair nothing points to it any more. */
+START_TEST(a_large_value_that_is_taken_away_needs_no_header)
+{
+	char name[32], large[5001];
+	struct kv_error err;
+
+	memset(large, 'x', sizeof large - 1);
+	large[sizeof large - 1] = '\0';
+	small_store_done(&fs.small);
+	small_store_init(&fs.small);
+	fs.small.options.large_value_bytes = 4096;
+	small_store_open(&fs.small);
+	ck_assert_int_eq(small_put(&fs.small, "a", large), KV_OK);
+	snprintf(name, sizeof name, "%s", small_newest(&fs.small, ".blob"));
+	ck_assert_int_eq(small_put(&fs.small, "a", "small"), KV_OK);
+	ck_assert_int_eq(small_put(&fs.small, "b", large), KV_OK);
+	small_store_crash(&fs.small);
+	disk_patch(&fs.small.disk, name, 1, slice_of_string("!"));
+	disk_patch(&fs.small.disk, small_newest(&fs.small, ".blob"), 100, slice_of_string("!"));
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_msg(fsck_store_repair(&fs, false, &err) == KV_OK, "%s: %s", err.file, err.text);
+	small_store_open(&fs.small);
+	small_expect(&fs.small, "a", "small");
+	small_store_crash(&fs.small);
 }
 END_TEST
 
@@ -351,7 +414,9 @@ int main(void)
 	tcase_add_test(tcase, format_is_made_again_from_what_the_others_say);
 	tcase_add_test(tcase, a_damaged_large_value_costs_its_key_and_a_damaged_header_nothing);
 	tcase_add_test(tcase, a_store_that_is_open_is_neither_checked_nor_repaired);
-	tcase_add_test(tcase, without_a_number_for_new_files_nothing_is_done);
+	tcase_add_test(tcase, a_file_with_a_number_out_of_reach_is_moved_away);
+	tcase_add_test(tcase, a_directory_that_a_start_would_remove_is_moved_away);
+	tcase_add_test(tcase, a_large_value_that_is_taken_away_needs_no_header);
 	tcase_add_test(tcase, a_place_that_is_no_store_is_refused);
 	tcase_add_test(tcase, leftovers_are_remarks);
 	tcase_add_test(tcase, a_directory_in_the_place_of_a_file_does_not_stop_a_repair);
