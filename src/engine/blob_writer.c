@@ -79,11 +79,6 @@ uint64_t blob_writer_bytes(const struct blob_writer *writer)
 	return writer->size;
 }
 
-uint64_t blob_writer_number(const struct blob_writer *writer)
-{
-	return writer->number;
-}
-
 static kv_status start_writeback(struct blob_writer *writer, struct kv_error *err)
 {
 	uint64_t from = writer->sent;

@@ -21,7 +21,6 @@ struct blob_writer *blob_writer_close(struct blob_writer *writer);
 
 kv_status blob_writer_append(struct blob_writer *writer, struct slice bytes, struct kv_error *err);
 uint64_t blob_writer_bytes(const struct blob_writer *writer); /* of the value, so far */
-uint64_t blob_writer_number(const struct blob_writer *writer);
 
 /* Writes what is left; nothing can be appended any more. At least one byte was. The value is complete, but not durable: that takes
  * blob_writer_sync() and a sync of the directory. */

@@ -70,13 +70,13 @@ void check_say(struct check *check, enum fsck_kind kind, const char *file, const
 
 /* Lists the directory. KV_NOT_FOUND: there is no file of a store in it. */
 kv_status check_list(struct check *check, struct kv_error *err);
-bool check_has(const struct check *check, enum filename_kind kind, uint64_t number);
 /* FORMAT and MANIFEST; what other files say of the store's id when FORMAT cannot. */
 kv_status check_identity(struct check *check, struct kv_error *err);
 kv_status check_manifest(struct check *check, struct kv_error *err);
 /* Files that nothing names, once the rest is known. */
 void check_leftovers(struct check *check);
 bool check_is_named(const struct check *check, enum filename_kind kind, uint64_t number);
+bool check_in_list(const uint64_t *numbers, size_t count, uint64_t number);
 
 /* ---- check_table.c ---- */
 

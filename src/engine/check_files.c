@@ -80,14 +80,6 @@ kv_status check_list(struct check *check, struct kv_error *err)
 	return KV_OK;
 }
 
-bool check_has(const struct check *check, enum filename_kind kind, uint64_t number)
-{
-	const struct check_file file = { .kind = kind, .number = number };
-
-	return check->file_count > 0 &&
-		bsearch(&file, check->files, check->file_count, sizeof file, compare_files) != NULL;
-}
-
 /* ---- FORMAT and MANIFEST ---- */
 
 /* `any`: of which no key is known. */
@@ -198,7 +190,7 @@ kv_status check_manifest(struct check *check, struct kv_error *err)
 
 /* ---- what is left ---- */
 
-static bool in_list(const uint64_t *numbers, size_t count, uint64_t number)
+bool check_in_list(const uint64_t *numbers, size_t count, uint64_t number)
 {
 	for (size_t i = 0; i < count; i++)
 		if (numbers[i] == number)
@@ -215,8 +207,8 @@ bool check_is_named(const struct check *check, enum filename_kind kind, uint64_t
 	if (check->manifest_state != CHECK_GOOD)
 		return true;
 	if (kind == FILENAME_WAL)
-		return in_list(manifest->wal_numbers, manifest->wal_count, number) ||
-			in_list(manifest->history, manifest->history_count, number);
+		return check_in_list(manifest->wal_numbers, manifest->wal_count, number) ||
+			check_in_list(manifest->history, manifest->history_count, number);
 	for (size_t i = 0; i < manifest->table_count; i++)
 		if (manifest->tables[i].meta.number == number)
 			return true;

@@ -208,14 +208,6 @@ static kv_status list_needed(struct repair *repair, struct needed *needed, struc
 	return status;
 }
 
-static bool has(const uint64_t *numbers, size_t count, uint64_t number)
-{
-	for (size_t i = 0; i < count; i++)
-		if (numbers[i] == number)
-			return true;
-	return false;
-}
-
 static bool is_named(const struct repair *repair, const struct check_file *file, const struct needed *needed)
 {
 	const struct manifest *next = &repair->next;
@@ -224,8 +216,8 @@ static bool is_named(const struct repair *repair, const struct check_file *file,
 		return needed->count > 0 &&
 			bsearch(&file->number, needed->numbers, needed->count, sizeof *needed->numbers, number_compare) != NULL;
 	if (file->kind == FILENAME_WAL)
-		return has(next->wal_numbers, next->wal_count, file->number) ||
-			has(next->history, next->history_count, file->number);
+		return check_in_list(next->wal_numbers, next->wal_count, file->number) ||
+			check_in_list(next->history, next->history_count, file->number);
 	for (size_t i = 0; i < next->table_count; i++)
 		if (next->tables[i].meta.number == file->number)
 			return true;

@@ -296,11 +296,6 @@ bool sst_scan_usable(const struct sst_scan *scan)
 	return scan->usable;
 }
 
-size_t sst_scan_faults(const struct sst_scan *scan)
-{
-	return scan->faults;
-}
-
 const struct sst_footer *sst_scan_footer(const struct sst_scan *scan)
 {
 	return scan->has_footer ? &scan->footer : NULL;
@@ -319,11 +314,6 @@ const struct sst_meta *sst_scan_meta(const struct sst_scan *scan)
 const struct sst_blobs *sst_scan_blobs(const struct sst_scan *scan)
 {
 	return &scan->blobs;
-}
-
-size_t sst_scan_blocks(const struct sst_scan *scan)
-{
-	return scan->block_count;
 }
 
 uint64_t sst_scan_block_offset(const struct sst_scan *scan, size_t i)

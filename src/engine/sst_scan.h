@@ -37,16 +37,13 @@ kv_status sst_scan_open(const struct dir *dir, const char *name, const struct st
 struct sst_scan *sst_scan_close(struct sst_scan *scan); /* NULL is allowed; returns NULL */
 
 bool sst_scan_usable(const struct sst_scan *scan);
-/* What has been told so far. */
-size_t sst_scan_faults(const struct sst_scan *scan);
 /* NULL: damaged, as the next. */
 const struct sst_footer *sst_scan_footer(const struct sst_scan *scan);
 const struct sst_properties *sst_scan_properties(const struct sst_scan *scan);
 /* Of the properties, or else what was expected; NULL: neither. */
 const struct sst_meta *sst_scan_meta(const struct sst_scan *scan);
 const struct sst_blobs *sst_scan_blobs(const struct sst_scan *scan);
-/* The data blocks that are known: `i` below the count. */
-size_t sst_scan_blocks(const struct sst_scan *scan);
+/* Of the i-th data block that is known. */
 uint64_t sst_scan_block_offset(const struct sst_scan *scan, size_t i);
 uint64_t sst_scan_block_bytes(const struct sst_scan *scan, size_t i);
 

@@ -161,12 +161,3 @@ void feeds_leave(struct feed *feed)
 	feed->feeds = NULL;
 }
 
-unsigned feeds_count(struct feeds *feeds)
-{
-	unsigned count;
-
-	pthread_mutex_lock(&feeds->mu);
-	count = feeds->count;
-	pthread_mutex_unlock(&feeds->mu);
-	return count;
-}

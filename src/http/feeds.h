@@ -31,6 +31,5 @@ kv_status feeds_join(struct feeds *feeds, struct feed *feed);
 /* Afterwards it is not woken any more. Does nothing when it has not joined. */
 void feeds_leave(struct feed *feed);
 
-unsigned feeds_count(struct feeds *feeds); /* any thread */
 
 #endif

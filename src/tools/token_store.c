@@ -13,6 +13,21 @@
 
 static const char temp_name[] = ".tokens.new";
 
+enum { LOCK_TRIES = 100, LOCK_WAIT_US = 100 * 1000 };
+
+/* Who can read the directory can lock it, so it is not waited for without an end. */
+static kv_status lock(const struct token_store *store, const char *path, struct kv_error *err)
+{
+	for (int i = 0; flock(store->dir.fd, LOCK_EX | LOCK_NB) != 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return kv_error_errno(err, errno, path, "cannot lock the directory of");
+		if (i == LOCK_TRIES)
+			return kv_error_set(err, KV_BUSY, "another process has locked the directory of %s for 10 seconds", path);
+		(void)usleep(LOCK_WAIT_US);
+	}
+	return KV_OK;
+}
+
 /* Cuts the path into the directory and the name. */
 static kv_status open_dir(const char *path, struct token_store *store, struct kv_error *err)
 {
@@ -31,7 +46,7 @@ static kv_status open_dir(const char *path, struct token_store *store, struct kv
 	if (status != KV_OK)
 		return status;
 	memcpy(store->name, name, strlen(name) + 1);
-	return flock(store->dir.fd, LOCK_EX) == 0 ? KV_OK : kv_error_errno(err, errno, path, "cannot lock the directory of");
+	return lock(store, path, err);
 }
 
 kv_status token_store_open(const char *path, bool create, struct token_store *ret, struct kv_error *err)

@@ -16,7 +16,7 @@ struct token_store {
 };
 
 /* Opens and reads. With `create`, a missing file is an empty one; else KV_NOT_FOUND. KV_INVALID: its text has an error. Whatever the outcome,
- * token_store_close() must follow. */
+ * token_store_close() must follow. KV_BUSY: somebody else has the lock for ten seconds. */
 kv_status token_store_open(const char *path, bool create, struct token_store *ret, struct kv_error *err);
 void token_store_close(struct token_store *store);
 

@@ -8,8 +8,10 @@
 #include "support/runner.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -238,11 +240,28 @@ START_TEST(a_command_without_memory_ends_with_71)
 }
 END_TEST
 
+/* Who can read the directory can lock it; that holds nobody up for ever. */
+START_TEST(a_lock_that_stays_is_told)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+
+	ck_assert_int_eq(flock(fd, LOCK_SH), 0);
+	ck_assert_int_eq(token_store_open(file, false, &store, &err), KV_BUSY);
+	ck_assert_ptr_nonnull(strstr(err.text, file));
+	token_store_close(&store);
+	close(fd);
+	open_store(false);
+	token_store_close(&store);
+	expect_text(old_text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("token_store");
 	TCase *tc = tcase_create("token_store");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, a_replacement_keeps_the_mode);
 	tcase_add_test(tc, the_new_text_is_on_disk_before_it_has_the_name);
@@ -251,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, a_failed_sync_of_the_directory_is_uncertain);
 	tcase_add_test(tc, a_temporary_file_that_was_left_is_replaced);
 	tcase_add_test(tc, a_missing_file_is_made_only_by_those_who_create);
+	tcase_add_test(tc, a_lock_that_stays_is_told);
 	tcase_add_test(tc, no_memory_is_told_and_changes_nothing);
 	tcase_add_test(tc, a_command_without_memory_ends_with_71);
 	suite_add_tcase(suite, tc);
