@@ -137,6 +137,17 @@ for path in /var/lib/kvstored /var/log/kvstored /run/kvstored /etc/kvstored /etc
 	/usr/sbin/kvstored /lib/systemd/system/kvstored.service; do
 	[ ! -e $path ] || { echo "$path is left"; false; }
 done
-refused getent passwd kvstored
+getent passwd kvstored >/dev/null # the user stays: files in other places may be its own
 refused grep -i 'warning\|not empty' /tmp/purge.log
+
+echo '== purge where the data directory is a mount point: it is emptied and stays'
+mkdir /var/lib/kvstored
+mount -t tmpfs tmpfs /var/lib/kvstored
+apt-get install -y "$DEB" >/dev/null 2>&1
+is OK "$(request -X POST "$url/set?key=key1&value=value1")"
+apt-get purge -y kvstored >/tmp/purge.log 2>&1
+is '' "$(ls -A /var/lib/kvstored)"
+umount /var/lib/kvstored
+rmdir /var/lib/kvstored
+[ ! -e /var/log/kvstored ]
 echo 'all as promised'
