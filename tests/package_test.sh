@@ -131,6 +131,17 @@ is 000 "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz" || true)"
 apt-get install -y "$DEB" >/dev/null 2>&1
 is 'val smile' "$(request "$url/get?key=hi")"
 
+echo '== remove stops the socket, too, when the administrator has it'
+systemctl stop kvstored
+systemctl reset-failed kvstored
+systemctl enable --now kvstored.socket 2>/dev/null
+is 'val smile' "$(request "$url/get?key=hi")"
+apt-get remove -y kvstored >/dev/null 2>&1
+is 000 "$(curl -s -o /dev/null -w '%{http_code}' "$url/healthz" || true)"
+refused systemctl -q is-active kvstored.socket
+apt-get install -y "$DEB" >/dev/null 2>&1
+systemctl disable kvstored.socket 2>/dev/null
+
 echo '== purge'
 apt-get purge -y kvstored >/tmp/purge.log 2>&1
 for path in /var/lib/kvstored /var/log/kvstored /run/kvstored /etc/kvstored /etc/logrotate.d/kvstored \
