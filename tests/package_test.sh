@@ -67,6 +67,13 @@ soon test -s $log
 is "$before" "$(main_pid)"
 is "$(stat -c %i $log)" "$(stat -L -c %i /proc/"$before"/fd/* 2>/dev/null | grep -x "$(stat -c %i $log)" | head -1)"
 
+echo '== a log file that somebody removed is made anew by the next start'
+rm $log
+systemctl restart kvstored
+is 'kvstored adm 640' "$(stat -c '%U %G %a' $log)"
+soon test -s $log
+before=$(main_pid)
+
 echo '== kill -9: started again, nothing lost'
 systemctl kill --signal=KILL kvstored
 is 'val smile' "$(request "$url/get?key=hi")"
@@ -113,6 +120,14 @@ is failed "$(systemctl is-failed kvstored)"
 systemctl show -p ExecStart --value kvstored | grep -q 'status=78'
 journalctl -u kvstored -o cat --no-pager | grep -q 'kvstored.conf:[0-9]*: port must be'
 sed -i '/^port = 99999999/d' /etc/kvstored/kvstored.conf
+systemctl reset-failed kvstored
+systemctl start kvstored
+
+echo '== nor one that is not there: no start with the defaults'
+mv /etc/kvstored/kvstored.conf /etc/kvstored/kvstored.conf.away
+refused systemctl restart kvstored 2>/dev/null
+systemctl show -p ExecStart --value kvstored | grep -q 'status=78'
+mv /etc/kvstored/kvstored.conf.away /etc/kvstored/kvstored.conf
 systemctl reset-failed kvstored
 systemctl start kvstored
 
