@@ -29,7 +29,7 @@ systemd-analyze verify --man=no kvstored.service
 is "$(main_pid)" "$(cat $pidfile)"
 is kvstored "$(ps -o user= -p "$(main_pid)")"
 is 'kvstored 700' "$(stat -c '%U %a' /var/lib/kvstored)"
-is 'root kvstored 750' "$(stat -c '%U %G %a' /var/log/kvstored)"
+is 'root root 755' "$(stat -c '%U %G %a' /var/log/kvstored)"
 is 'kvstored adm 640' "$(stat -c '%U %G %a' $log)"
 systemd-analyze security kvstored --no-pager | tail -1
 refused sh -c 'journalctl -u kvstored -o cat --no-pager | grep -i "refus\|permitted\|warning\|fail"'
