@@ -26,6 +26,12 @@ has -rw-r--r-- usr/share/man/man8/kvstored.8.gz
 has -rw-r--r-- usr/share/man/man8/kvfsck.8.gz
 has -rw-r--r-- usr/share/man/man5/kvstored.conf.5.gz
 has -rw-r--r-- usr/share/doc/kvstored/README
+for document in http-api format design benchmarks reliability mutants HACKING; do # where README says that they are
+	has -rw-r--r-- "usr/share/doc/kvstored/doc/$document.md"
+done
+for plot in engine engine-latency engine-scale http http-connections; do # that README and benchmarks.md show
+	has -rw-r--r-- "usr/share/doc/kvstored/doc/bench-$plot.svg"
+done
 
 conffiles=$(dpkg-deb -I "$deb" conffiles | sort | paste -sd' ')
 [ "$conffiles" = '/etc/kvstored/kvstored.conf /etc/logrotate.d/kvstored' ] ||
