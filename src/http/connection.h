@@ -70,7 +70,7 @@ void connections_reap(struct connections *connections);
 /* Connections in a phase between BODY and SENDING: a request is in work (STOPPING ones only when asked). */
 unsigned connections_count_busy(struct connections *connections, bool with_stopping);
 
-/* Called by connection_left() for every end of a request, once connections_watch() was called. */
+/* connections_left() is called at every end of a request; it wakes who waits once connections_watch() was called. */
 void connections_watch(struct connections *connections);
 void connections_left(struct connections *connections);
 /* Waits until none is busy or the time is over; returns how many are left. After connections_watch(). */

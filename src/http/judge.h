@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The header of a request is complete: may it go on? Everything that API.md calls bad input, in one order. */
+/* The header of a request is complete: may it go on? Everything that doc/http-api.md calls bad input, in one order. */
 #ifndef KV_HTTP_JUDGE_H
 #define KV_HTTP_JUDGE_H
 
