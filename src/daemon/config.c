@@ -137,17 +137,23 @@ static kv_status set_default(const struct config_option *option, const char *run
 	return config_option_set(option, config, values, count);
 }
 
+/* What a list has that the file does not set, which tells {} from nothing; no list takes it as a value. */
+#define NOT_IN_FILE ":"
+
 static kv_status set_from_file(const struct config_option *option, cfg_opt_t *opt, struct config *config)
 {
 	size_t count = cfg_opt_size(opt);
 	const char **values = calloc(count + 1, sizeof(*values));
+	size_t first = 0;
 	kv_status status;
 
 	if (!values)
 		return KV_NO_MEMORY;
 	for (size_t i = 0; i < count; i++)
 		values[i] = cfg_opt_getnstr(opt, (unsigned)i);
-	status = config_option_set(option, config, values, count);
+	if (count > 1 && config_option_is_list(option) && strcmp(values[0], NOT_IN_FILE) == 0)
+		first = 1; /* += with nothing above it */
+	status = config_option_set(option, config, values + first, count - first);
 	free(values);
 	return status;
 }
@@ -256,7 +262,7 @@ static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct
 
 	for (; n < config_option_count; n++) {
 		const char *name = config_options[n].name;
-		cfg_opt_t list = CFG_STR_LIST(name, "{absent}", CFGF_NONE); /* tells {} from nothing */
+		cfg_opt_t list = CFG_STR_LIST(name, "{\"" NOT_IN_FILE "\"}", CFGF_NONE);
 		cfg_opt_t single = CFG_STR(name, "", CFGF_NONE);
 
 		opts[n] = config_option_is_list(&config_options[n]) ? list : single;

@@ -216,6 +216,24 @@ START_TEST(what_looks_like_a_comment_inside_a_value_is_kept)
 }
 END_TEST
 
+START_TEST(plus_appends_to_what_stands_above_it)
+{
+	load_ok("listen = {127.0.0.1}\nlisten += {\"::1\"}\n");
+	ck_assert_uint_eq(config.listen.count, 2);
+	ck_assert_str_eq(config.listen.items[1], "::1");
+	load_ok("listen += {127.0.0.2}\nallowed_hosts += {a}\nallowed_hosts += {b}\nsocket_admins += {}\n");
+	ck_assert_uint_eq(config.listen.count, 1);
+	ck_assert_str_eq(config.listen.items[0], "127.0.0.2");
+	ck_assert_uint_eq(config.allowed_hosts.count, 2);
+	ck_assert_str_eq(config.allowed_hosts.items[0], "a");
+	ck_assert_str_eq(config.allowed_hosts.items[1], "b");
+	ck_assert_uint_eq(config.socket_admins.count, 0);
+	load_ok("allowed_hosts = {absent}\n");
+	ck_assert_uint_eq(config.allowed_hosts.count, 1);
+	refused("allowed_hosts = {\":\"}\n", 1, "allowed_hosts must be ");
+}
+END_TEST
+
 START_TEST(only_loopback_unless_insecure_listen_says_so)
 {
 	static const char *const open[] = { "0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "fe80::1",
@@ -446,6 +464,7 @@ int main(void)
 	tcase_add_test(tests, a_bad_file_does_not_spoil_the_reading_of_the_next);
 	tcase_add_test(tests, comments_do_not_shift_line_numbers);
 	tcase_add_test(tests, what_looks_like_a_comment_inside_a_value_is_kept);
+	tcase_add_test(tests, plus_appends_to_what_stands_above_it);
 	tcase_add_test(tests, only_loopback_unless_insecure_listen_says_so);
 	tcase_add_test(tests, a_socket_path_must_fit_into_its_address);
 	tcase_add_test(tests, a_compression_counts_only_when_it_is_built_in);
