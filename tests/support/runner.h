@@ -40,6 +40,9 @@ size_t runner_first(void);
 /* Descriptors that the process has open, and some more, always as many. */
 unsigned runner_open_descriptors(void);
 
+/* Check cannot tell the time of a test that takes longer than 2^31 microseconds, and fails it: a long run is cut into so many. */
+enum { RUNNER_LONG_PARTS = 32 };
+
 /* Whether the case is one of this process, by its number: with KV_PART=K/N (K from 0) each Nth is, from the Kth on; without it all are. So a
  * long run can be spread over processors and nights. Anything else in KV_PART fails the test. */
 bool runner_is_mine(uint64_t number);
