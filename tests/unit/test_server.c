@@ -505,6 +505,19 @@ START_TEST(addresses_that_are_none_or_taken_are_told)
 }
 END_TEST
 
+/* At a boot the network is often there later than the server. This address is one of documents, which no machine has. */
+START_TEST(an_address_that_has_not_come_yet_is_listened_on)
+{
+	static const char *const listen[] = { "127.0.0.1", "192.0.2.1" };
+
+	fake_server_prepare();
+	fake.options.listen = listen;
+	fake.options.listen_count = 2;
+	fake_server_start();
+	ck_assert_uint_eq(fake_server_call("GET", "/healthz", NULL, NULL)->status, 200);
+}
+END_TEST
+
 START_TEST(localhost_and_a_single_thread_serve)
 {
 	static const char *const listen[] = { "localhost" };
@@ -794,6 +807,7 @@ int main(void)
 	tcase_add_test(own, a_dead_socket_is_replaced_and_a_live_one_is_not);
 	tcase_add_test(own, what_is_no_socket_is_left_alone);
 	tcase_add_test(own, addresses_that_are_none_or_taken_are_told);
+	tcase_add_test(own, an_address_that_has_not_come_yet_is_listened_on);
 	tcase_add_test(own, localhost_and_a_single_thread_serve);
 	tcase_add_test(own, shutdown_is_answered_at_the_end_to_all_who_asked);
 	tcase_add_test(own, browsers_and_wrong_requests_do_not_stop_it);
