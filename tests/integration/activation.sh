@@ -30,6 +30,7 @@ passing() {
 	SECONDS=0
 	until [ -S "$SOCKET" ] || [ $SECONDS -gt 20 ]; do is_running "$PID" || fail "the manager does not run: $(<"$DIR/stderr")"; done
 	curl -q -s -m 60 --retry 4 --retry-connrefused --unix-socket "$SOCKET" http://localhost/healthz >"$DIR/first"
+	wait_for_log "$offset" ' is ready: port ' || fail "the daemon does not start: $(<"$DIR/stderr")" # it answers a moment before it says so
 }
 
 # Our own addresses of the same kinds are not bound; those of another kind are.

@@ -40,8 +40,8 @@ shop@example write shop/%201
 admin admin -" "the list"
 
 for bad in "add" "add x" "add x --role=none" "add a/b --role=read" "add x --role=admin --prefix=p" "remove" "list x" \
-	"add x --role=read --prefix=" "add x --role=admin --prefix=" "add x --role=read --prefix=$(printf '%1025s' | tr ' ' p)" \
-	"add $(printf '%65s' | tr ' ' n) --role=read" "remove x --role=read" "add x --role=read y" "add x --nonsense"; do
+	"add x --role=read --prefix=" "add x --role=admin --prefix=" "add x --role=read --prefix=$(printf '%1025s' '' | tr ' ' p)" \
+	"add $(printf '%65s' '' | tr ' ' n) --role=read" "remove x --role=read" "add x --role=read y" "add x --nonsense"; do
 	# shellcheck disable=SC2086 # words
 	kvctl $bad
 	expect_equal "$CODE" 64 "the exit status of 'kvctl token $bad'"
@@ -50,8 +50,8 @@ kvctl add empty --role=read --prefix=
 grep -q "prefix is empty" <<<"$ERR" || fail "an empty prefix is not told: $ERR"
 kvctl add writer --role=read
 expect_equal "$CODE" 65 "the exit status for a name that is taken"
-longest=$(printf '%64s' | tr ' ' n)
-kvctl add "$longest" --role=read --prefix="$(printf '%1024s' | tr ' ' p)"
+longest=$(printf '%64s' '' | tr ' ' n)
+kvctl add "$longest" --role=read --prefix="$(printf '%1024s' '' | tr ' ' p)"
 expect_equal "$CODE" 0 "the exit status for the longest name and prefix"
 kvctl remove "$longest"
 expect_equal "$CODE" 0 "removing the longest name"
