@@ -19,7 +19,7 @@ free_port() {
 
 # passing SOCKET-ACTIVATE-ARG... -- KVSTORED-ARG...: the manager, which starts the daemon for the first connection to $SOCKET
 passing() {
-	local manager=() offset
+	local manager=()
 	while [ "$1" != -- ]; do manager+=("$1"); shift; done
 	shift
 	rm -f "$SOCKET"
@@ -30,13 +30,18 @@ passing() {
 	SECONDS=0
 	until [ -S "$SOCKET" ] || [ $SECONDS -gt 20 ]; do is_running "$PID" || fail "the manager does not run: $(<"$DIR/stderr")"; done
 	curl -q -s -m 60 --retry 4 --retry-connrefused --unix-socket "$SOCKET" http://localhost/healthz >"$DIR/first"
-	wait_for_log "$offset" ' is ready: port ' || fail "the daemon does not start: $(<"$DIR/stderr")" # it answers a moment before it says so
+}
+
+# It answers a moment before it says that it is ready.
+served() {
+	passing "$@"
+	wait_for_log "$offset" ' is ready: port ' || fail "the daemon does not start: $(<"$DIR/stderr")"
 }
 
 # Our own addresses of the same kinds are not bound; those of another kind are.
 write_config "listen = {\"127.0.0.1\", \"$DIR/own.sock\"}" 'tls_listen = {"127.0.0.1"}' 'tls_port = 0' \
 	"tls_certificate = \"$CERT\"" "tls_key = \"$KEY\""
-passing -l "$SOCKET" -- -f
+served -l "$SOCKET" -- -f
 expect_equal "$(<"$DIR/first")" OK "the answer that the first connection waits for"
 expect_log '1 sockets are of the service manager'
 expect_log 'serves TLS: port'
@@ -53,7 +58,7 @@ write_config 'listen = {"127.0.0.1"}' "tls_certificate = \"$CERT\"" "tls_key = \
 free_port
 plain=$FREE
 free_port
-passing -l "127.0.0.1:$plain" -l "127.0.0.1:$FREE" -l "$SOCKET" --fdname=http:https:http -- -f
+served -l "127.0.0.1:$plain" -l "127.0.0.1:$FREE" -l "$SOCKET" --fdname=http:https:http -- -f
 expect_equal "$(<"$DIR/first")" OK "the answer that the first connection waits for"
 learn_port
 expect_equal "$PORT" "$plain" "the port"
