@@ -68,12 +68,11 @@ static void reply_results(struct request *request)
 {
 	struct batch_document *document = document_of(request);
 	struct buf body = { 0 };
-	kv_status status = append_results(&body, &document->read, request->batch);
 
-	if (status == KV_OK)
+	if (append_results(&body, &document->read, request->batch) == KV_OK)
 		reply_buf(request, 200, "application/json", &body);
 	else
-		reply_store_error(request, status, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 

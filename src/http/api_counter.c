@@ -21,7 +21,7 @@ static void reply_number(struct request *request, const struct store_outcome *ou
 	if (buf_printf(&body, json ? "{\"value\":%" PRId64 "}\n" : "%" PRId64 "\n", outcome->number) == KV_OK)
 		reply_buf_etag(request, 200, json ? "application/json" : "text/plain; charset=utf-8", &body, etag);
 	else
-		reply_store_error(request, KV_NO_MEMORY, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 

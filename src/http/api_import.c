@@ -86,8 +86,10 @@ static void reply_failure(struct request *request, const struct import *import)
 			import->imported);
 	if (status == KV_OK)
 		reply_buf(request, import->problem.status, "application/json", &body);
+	else if (import->imported == 0)
+		reply_store_error(request, status, NULL); /* without a line: nothing was taken */
 	else
-		reply_store_error(request, status, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 
@@ -99,7 +101,7 @@ static void reply_success(struct request *request, const struct import *import)
 			import->lines) == KV_OK)
 		reply_buf(request, 200, "application/json", &body);
 	else
-		reply_store_error(request, KV_NO_MEMORY, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 

@@ -16,12 +16,12 @@ static void answer(struct request *request, kv_status status)
 {
 	struct buf body = { 0 };
 
-	if (status == KV_OK)
-		status = buf_printf(&body, "{\"version\":%" PRIu64 "}\n", store_batch_outcome(request->batch, 0).version);
-	if (status == KV_OK)
+	if (status != KV_OK)
+		reply_store_error(request, status, NULL);
+	else if (buf_printf(&body, "{\"version\":%" PRIu64 "}\n", store_batch_outcome(request->batch, 0).version) == KV_OK)
 		reply_buf(request, 200, "application/json", &body);
 	else
-		reply_store_error(request, status, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 

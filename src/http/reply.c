@@ -107,6 +107,11 @@ void reply_response(struct request *request, unsigned status, struct MHD_Respons
 	queue_once(request, status, response, 0);
 }
 
+void reply_lost(struct request *request)
+{
+	reply_response(request, 500, NULL);
+}
+
 void reply_add_header(struct MHD_Response **response, const char *name, const char *value)
 {
 	if (!*response || MHD_add_response_header(*response, name, value) == MHD_YES)

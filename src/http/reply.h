@@ -47,6 +47,10 @@ struct reply_value {
 };
 void reply_value(struct request *request, const struct reply_value *value);
 
+/* What was asked for is done, and there is no memory to tell it: the connection is closed without an answer, since every answer that
+ * could be given would say that nothing was done. */
+void reply_lost(struct request *request);
+
 /* A response of one's own, which is given up; NULL: there was no memory for it. The bytes of its body are counted by the caller
  * (connection_progress). */
 void reply_response(struct request *request, unsigned status, struct MHD_Response *response);

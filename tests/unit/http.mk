@@ -89,6 +89,7 @@ tests_unit_test_lifetime_LDADD = $(HTTP_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_api_counter
 TESTS += tests/unit/test_api_counter
 tests_unit_test_api_counter_LDADD = $(REAL_SERVER_TEST_LIBS)
+tests_unit_test_api_counter_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_scan_ranges
 TESTS += tests/unit/test_scan_ranges
 tests_unit_test_scan_ranges_LDADD = $(REAL_SERVER_TEST_LIBS)

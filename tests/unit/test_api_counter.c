@@ -2,11 +2,13 @@
 /* Increments, touches, and what writes may say: ttl, expires, durability. Over sockets and a real store. */
 #include "base/clock.h"
 #include "support/fake_server.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static const struct rawhttp_reply *reply;
 
@@ -200,6 +202,62 @@ START_TEST(a_touch_gives_takes_and_changes_the_expiry)
 }
 END_TEST
 
+/* While an allocation fails; 0: the connection was closed without an answer. */
+static unsigned call_with_failure(const char *request, uint64_t nth, uint64_t *ret_failed)
+{
+	struct rawhttp http = rawhttp_connect(fake.port);
+	static char answer[4096];
+	ssize_t len;
+
+	fault_alloc_fail(nth, false);
+	(void)rawhttp_send_text(&http, request);
+	len = recv(http.fd, answer, sizeof answer, 0);
+	*ret_failed = fault_alloc_failed();
+	fault_alloc_fail(0, false);
+	rawhttp_close(&http);
+	return len > 12 ? (unsigned)atoi(answer + 9) : 0;
+}
+
+static long value_of_counter(void)
+{
+	return call("GET", "/v1/kv/n", NULL, NULL) == 200 ? atol(text()) : 0;
+}
+
+/* 503 says that nothing was written: whoever tries again then must not count twice. Without an answer nobody knows. */
+START_TEST(an_increment_that_was_done_is_never_told_as_not_done)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		long before = value_of_counter();
+		unsigned status = call_with_failure("POST /v1/incr/n HTTP/1.1\r\nHost: localhost\r\n\r\n", nth, &failed);
+		long added = value_of_counter() - before;
+
+		ck_assert_msg(status == 0 || status == 200 || status == 503, "%u when allocation %u failed", status, (unsigned)nth);
+		ck_assert_msg(status == 0 ? added == 0 || added == 1 : added == (status == 200), "%u and %ld more when allocation %u failed",
+			status, added, (unsigned)nth);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
+START_TEST(a_range_delete_that_was_done_is_never_told_as_not_done)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		unsigned status;
+
+		ck_assert_uint_eq(call("PUT", "/v1/kv/range", NULL, "value") / 100, 2);
+		status = call_with_failure("DELETE /v1/kv?prefix=r HTTP/1.1\r\nHost: localhost\r\n\r\n", nth, &failed);
+		ck_assert_msg(status == 0 || status == 200 || status == 503, "%u when allocation %u failed", status, (unsigned)nth);
+		if (status != 0)
+			ck_assert_uint_eq(call("GET", "/v1/kv/range", NULL, NULL), status == 200 ? 404 : 200);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api_counter");
@@ -213,6 +271,8 @@ int main(void)
 	tcase_add_test(tcase, a_value_whose_time_is_over_is_gone_at_once_everywhere);
 	tcase_add_test(tcase, what_is_no_lifetime_is_refused_and_stores_nothing);
 	tcase_add_test(tcase, a_touch_gives_takes_and_changes_the_expiry);
+	tcase_add_test(tcase, an_increment_that_was_done_is_never_told_as_not_done);
+	tcase_add_test(tcase, a_range_delete_that_was_done_is_never_told_as_not_done);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }

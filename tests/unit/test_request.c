@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Every allocation of ours fails in turn, at the start and while requests are served: the client gets an answer or a closed
- * connection, a write that was not acknowledged may be there or not but never in part, and the server goes on.
+ * connection, 503 says that nothing was written, a write that was not acknowledged may be there or not but never in part, and the server goes on.
  */
 #include "support/fake_server.h"
 #include "support/fault_alloc.h"
@@ -30,6 +30,15 @@ static const struct {
 	{ "GET /v1/count?start=a HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "POST /v1/snapshots?ttl=1s HTTP/1.1\r\nHost: localhost\r\n\r\n", 201 },
 	{ "POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n{\"key\":\"i\",\"value\":\"\"}\n", 200 },
+	{ "POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: 25\r\n\r\n{\"key\":\"i\",\"value\":\"\"}\n{\n", 400 },
+	{ "DELETE /v1/kv/none HTTP/1.1\r\nHost: localhost\r\nIf-Match: *\r\n\r\n", 412 },
+	{ "PUT /v1/kv/k HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\nContent-Length: 1\r\n\r\nv", 412 },
+	{ "POST /v1/mget HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n"
+	  "[\"k\",\"large\"]", 200 },
+	{ "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 107\r\n\r\n"
+	  "[{\"op\":\"put\",\"key\":\"a\",\"value\":\"1\"},{\"op\":\"delete\",\"key\":\"b\"},{\"op\":\"check\",\"key\":\"none\",\"if_absent\":true}]", 200 },
+	{ "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 78\r\n\r\n"
+	  "[{\"op\":\"put\",\"key\":\"a\",\"value\":\"1\"},{\"op\":\"check\",\"key\":\"k\",\"if_absent\":true}]", 412 },
 	{ "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
 	{ "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200 },
@@ -68,8 +77,11 @@ START_TEST(a_request_survives_every_failed_allocation)
 	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/large", NULL, large)->status, 201);
 	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/k", NULL, "v")->status, 201);
 	for (uint64_t nth = 1; failed > 0; nth++) {
+		uint64_t before = fake_store_changes(fake.store);
 		unsigned status = ask_with_failure(requests[_i].request, nth, &failed);
 
+		if (status == 503)
+			ck_assert_uint_eq(fake_store_changes(fake.store), before);
 		ck_assert_msg(status == 0 || status == 503 || status == requests[_i].status,
 			"%u when allocation %u failed", status, (unsigned)nth);
 		ck_assert_msg(failed > 0 || status == requests[_i].status, "%u without failure", status);
