@@ -5,7 +5,8 @@
  *
  * The file is for everybody to read, and who can read it can lock it: somebody who waits for the lock has it when the daemon dies, and would keep
  * the next one from starting. But a daemon that has the lock writes its pid at once. So a lock on a file that names no living
- * process, and still does after a while, is not that of a daemon, and the file is made anew.
+ * process, and still does after a while, is not that of a daemon, and the file is made anew. Daemons of other PID namespaces look dead,
+ * too: each needs a pidfile of its own. Who can bring a process to the pid that the file names still keeps us out.
  */
 #define _GNU_SOURCE
 #include "daemon/pidfile.h"
@@ -129,12 +130,19 @@ static kv_status open_and_lock(struct pidfile *pidfile, struct kv_error *err)
 	return file_lock(&pidfile->file, err);
 }
 
-/* Somebody who is no daemon has the lock, as it looks: gives him time to be one, then the file goes. False: it cannot. */
-static bool wait_or_unlink(const struct pidfile *pidfile, int dead)
+/* Somebody has the lock who is no daemon, as it looks. Gives him time to be one, then the file goes, and the next one gets as much time.
+ * False: it cannot go. Who else thinks the same in that microsecond may take a new file for this one; what then keeps two daemons apart
+ * is the lock of the store. */
+static bool wait_or_unlink(const struct pidfile *pidfile, int *dead)
 {
-	if (dead < DEAD_TRIES)
+	if (!is_current(pidfile)) {
+		*dead = 0;
+		return true;
+	}
+	if (++*dead < DEAD_TRIES)
 		return usleep(DEAD_WAIT_US) == 0 || errno == EINTR;
-	return !is_current(pidfile) || dir_unlink(&pidfile->dir, name_of(pidfile), NULL) == KV_OK;
+	*dead = 0;
+	return dir_unlink(&pidfile->dir, name_of(pidfile), NULL) == KV_OK;
 }
 
 static kv_status take(struct pidfile *pidfile, struct kv_error *err)
@@ -145,7 +153,7 @@ static kv_status take(struct pidfile *pidfile, struct kv_error *err)
 		kv_status status = open_and_lock(pidfile, err);
 
 		if (status == KV_BUSY) {
-			if (names_living_process(pidfile) || !wait_or_unlink(pidfile, ++dead))
+			if (names_living_process(pidfile) || !wait_or_unlink(pidfile, &dead))
 				return report_holder(pidfile, err);
 		} else if (status != KV_OK || is_current(pidfile)) {
 			return status;

@@ -43,6 +43,8 @@ static int failed(const struct kv_error *err)
 		code = EX_NOINPUT;
 	else if (err->status == KV_NO_MEMORY)
 		code = EX_OSERR;
+	else if (err->status == KV_BUSY)
+		code = EX_TEMPFAIL;
 	else if (err->errnum == EACCES || err->errnum == EPERM || err->errnum == EROFS)
 		code = EX_NOPERM;
 	else if (err->status == KV_INVALID || err->status == KV_CORRUPT)
