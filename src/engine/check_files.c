@@ -8,6 +8,7 @@
 #include "engine/origin.h"
 #include "engine/scrub_state.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* ---- the list ---- */
@@ -225,14 +226,16 @@ static void look_at_scrub(struct check *check, const char *name)
 	scrub_list_free(&list);
 }
 
-/* False: it is a directory, say, which no start can remove. */
-static bool is_file(const struct check *check, const char *name)
+/* The one kind of thing in the place of a file that no start can remove. */
+static bool is_directory(const struct check *check, const char *name)
 {
-	struct file file = { .fd = -1 };
-	kv_status status = file_open(&check->dir, name, FILE_READ, &file, NULL);
+	struct kv_error err = { 0 };
+	struct dir dir;
+	kv_status status = dir_open_at(&check->dir, name, false, &dir, &err);
 
-	file_close(&file);
-	return status != KV_INVALID;
+	if (status == KV_OK)
+		dir_close(&dir);
+	return status == KV_OK || err.errnum == EACCES;
 }
 
 static int tell_foreign(void *arg, const char *name)
@@ -242,8 +245,8 @@ static int tell_foreign(void *arg, const char *name)
 
 	if (number > FILENAME_NUMBER_USED_MAX)
 		check_say(arg, FSCK_DAMAGE, name, "no store comes to this number, and none for new files is left behind it");
-	else if (kind == FILENAME_TEMP && !is_file(arg, name))
-		check_say(arg, FSCK_DAMAGE, name, "it is no file; a start cannot remove it");
+	else if (kind == FILENAME_TEMP && is_directory(arg, name))
+		check_say(arg, FSCK_DAMAGE, name, "it is a directory; a start cannot remove it");
 	else if (kind == FILENAME_TEMP)
 		check_say(arg, FSCK_REMARK, name, "left by a crash; the next start removes it");
 	else if (kind == FILENAME_SCRUB)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "engine/blob_format.h"
 #include "engine/blob_pointer.h"
+#include "engine/damage_report.h"
 #include "engine/decide.h"
 #include "engine/engine_internal.h"
 #include "engine/engine_upload.h"
@@ -103,6 +104,19 @@ static kv_status hold_blob(struct engine *engine, struct engine_write *write)
 	return status;
 }
 
+/* What a decision could not read: told once for all, and kept only for a write that ends with it. */
+static void report_unreadable(struct engine *engine, struct engine_write *write)
+{
+	if (!write->error)
+		return;
+	if (write->error->status == KV_CORRUPT)
+		damage_report_error(engine, write->error);
+	if (write->status == KV_OK) {
+		free(write->error);
+		write->error = NULL;
+	}
+}
+
 /* Gives the write its sequences and its place in the group, or the status that it ends with. False: it belongs to the next group, where
  * it is decided anew. */
 static bool accept(struct engine *engine, struct group *group, struct engine_write *write,
@@ -116,6 +130,7 @@ static bool accept(struct engine *engine, struct group *group, struct engine_wri
 	if (write->status == KV_OK && must_decide) {
 		write->status = decide_write(&engine->views, engine_visible(engine), clock_wall_ms(), commit->overlay,
 			write);
+		report_unreadable(engine, write);
 		if (is_too_much(group, write)) {
 			release_held(engine, write); /* what it finds then may be another value */
 			return false;

@@ -38,9 +38,15 @@ static bool must_hold(const struct engine_write *write, const struct entry *foun
 	return found->kind == ENTRY_BLOB && write->transform.kind == ENGINE_TOUCH && !write->held;
 }
 
-static kv_status note_damage(struct engine_write *write, kv_status status, const struct kv_error *err)
+/* Damage, or a disk that cannot read there: which will not pass by itself either. */
+static bool is_unreadable(kv_status status)
 {
-	if (status != KV_CORRUPT)
+	return status == KV_CORRUPT || status == KV_IO;
+}
+
+static kv_status note_unreadable(struct engine_write *write, kv_status status, const struct kv_error *err)
+{
+	if (!is_unreadable(status))
 		return status;
 	if (!write->error)
 		write->error = malloc(sizeof *write->error);
@@ -69,7 +75,7 @@ static kv_status read_state(const struct decision *d, struct slice key, struct k
 		rcu_leave();
 	}
 	if (status != KV_OK && status != KV_NOT_FOUND)
-		return note_damage(d->write, status, &err);
+		return note_unreadable(d->write, status, &err);
 	*ret = (struct key_state){
 		.exists = status == KV_OK && entry_is_live(&read.entry, d->now_unix_ms),
 		.entry = read.entry,
@@ -102,7 +108,7 @@ static bool is_due(const struct decision *d, uint32_t place)
 }
 
 /* Nobody needs to read what he replaces or deletes: then damage is no obstacle, but the way to be rid of it. */
-static bool may_be_damaged(const struct engine_condition *condition)
+static bool may_be_unreadable(const struct engine_condition *condition)
 {
 	return !condition->is_check &&
 		(condition->expect == ENGINE_EXPECT_NOTHING || condition->expect == ENGINE_EXPECT_NOT_ABSENT);
@@ -114,7 +120,7 @@ static kv_status decide_condition(struct decision *d, struct slice key)
 	struct key_state state;
 	kv_status status = read_state(d, key, &state);
 
-	if (status == KV_CORRUPT && may_be_damaged(condition)) {
+	if (is_unreadable(status) && may_be_unreadable(condition)) {
 		condition->existed = true;
 		condition->found = 0;
 		return KV_OK;

@@ -112,7 +112,7 @@ struct engine_write {
 	/* results, good in and after done */
 	uint64_t first_sequence;   /* the i-th operation has first_sequence + i */
 	uint32_t failed_place;     /* after KV_CONDITION */
-	struct kv_error *error;    /* after KV_CORRUPT, if there was memory to keep it: to be freed with free() */
+	struct kv_error *error;    /* after KV_CORRUPT, or KV_IO of a read, if there was memory to keep it: to be freed with free() */
 
 	/* the commit path's own */
 	struct engine_write *next;

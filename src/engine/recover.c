@@ -377,12 +377,13 @@ static int sweep_one(void *arg, const char *name)
 static void sweep(struct recovery *recovery)
 {
 	struct engine *engine = recovery->engine;
+	struct kv_error err = { 0 };
 
 	if (dir_list(&engine->dir, sweep_one, recovery, NULL) != KV_OK)
 		recovery->sweep_errors++;
 	/* if they came back and MANIFEST were lost, they would stand against what is written from now on */
-	if (recovery->replay.lost_segments > 0 && dir_sync(&engine->dir, NULL) != KV_OK)
-		recovery->sweep_errors++;
+	if (recovery->replay.lost_segments > 0 && dir_sync(&engine->dir, &err) != KV_OK)
+		health_report(&engine->health, "segments of the log that were given up may come back", &err);
 	recovery->sweep_errors += blob_sweep(engine);
 	if (recovery->sweep_errors > 0)
 		health_event(&engine->health, LOG_LEVEL_WARNING,
@@ -400,6 +401,9 @@ static kv_status set_counters(struct recovery *recovery, struct kv_error *err)
 	if (next < recovery->manifest.next_file_number)
 		next = recovery->manifest.next_file_number;
 	/* of a blob file that somebody has removed: what the log says of it is not to be said of another one */
+	if (recovery->replay.blob_number_max > FILENAME_NUMBER_USED_MAX)
+		return kv_error_corrupt(err, recovery->engine->dir.path, 0, "the log tells of a large value in file %" PRIu64
+			", which no store comes to", recovery->replay.blob_number_max);
 	if (next <= recovery->replay.blob_number_max)
 		next = recovery->replay.blob_number_max + 1;
 	if (next > FILENAME_NUMBER_USED_MAX + 1)

@@ -424,14 +424,16 @@ kv_status wal_append(struct wal_writer *w, const struct wal_group *group,
 kv_status wal_start_sync(struct wal_writer *w, struct kv_error *err)
 {
 	uint64_t end = w->end + end_zeros(w, w->end);
+	kv_status status;
 
 	if (w->poisoned)
 		return refuse_poisoned(w, err);
 	if (w->synced == w->end)
 		return KV_OK;
-	if (file_start_writeback(&w->file, w->synced, end - w->synced, err) != KV_OK)
-		return poison(w, err);
-	return KV_OK;
+	status = file_start_writeback(&w->file, w->synced, end - w->synced, err);
+	if (status == KV_OK || status == KV_NO_MEMORY) /* the pages are still dirty; a sync waits for the memory */
+		return KV_OK;
+	return poison(w, err);
 }
 
 kv_status wal_sync(struct wal_writer *w, struct kv_error *err)
@@ -440,8 +442,13 @@ kv_status wal_sync(struct wal_writer *w, struct kv_error *err)
 		return refuse_poisoned(w, err);
 	if (w->synced == w->end)
 		return KV_OK;
-	if (file_sync(&w->file, err) != KV_OK)
+	if (file_sync(&w->file, err) != KV_OK) {
+		if (err) { /* what is there from here on may be on the disk or not */
+			err->has_offset = true;
+			err->offset = w->synced;
+		}
 		return poison(w, err);
+	}
 	w->synced = w->end;
 	return KV_OK;
 }

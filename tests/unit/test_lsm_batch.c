@@ -794,9 +794,9 @@ static kv_status write_one(const char *key, const char *value, struct store_cond
 	status = store_write(small.store, batch);
 	if (status == KV_OK) {
 		*ret_existed = store_batch_outcome(batch, 0).existed;
-	} else if (status == KV_CORRUPT) {
+	} else if (status == KV_CORRUPT || status == KV_IO) {
 		ck_assert_ptr_nonnull(store_batch_error(batch));
-		ck_assert_int_eq(store_batch_error(batch)->status, KV_CORRUPT);
+		ck_assert_int_eq(store_batch_error(batch)->status, status);
 		ck_assert_ptr_nonnull(strstr(store_batch_error(batch)->file, ".sst"));
 		ck_assert(store_batch_error(batch)->has_offset);
 	}
@@ -834,6 +834,49 @@ START_TEST(what_is_damaged_can_be_replaced_and_deleted_but_not_judged)
 	ck_assert_int_eq(write_one("e", NULL, expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_CONDITION);
 	ck_assert_int_eq(write_one("a", "newer", expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_OK);
 	ck_assert(existed);
+}
+END_TEST
+
+/* Whoever meets damage tells it, also who need not know it. */
+START_TEST(damage_that_a_write_meets_is_counted)
+{
+	static const char *const keys[] = { "a", "b" };
+	struct store_condition asks = { .want_existed = true };
+	bool existed;
+
+	damage(keys, 2);
+	ck_assert_uint_eq(small_stats(&small).damaged_tables, 0);
+	ck_assert_int_eq(_i ? write_one("a", "new", asks, &existed) :
+		write_one("a", "new", expecting(STORE_EXPECT_EXISTS, 0), &existed), _i ? KV_OK : KV_CORRUPT);
+	ck_assert_uint_eq(small_stats(&small).damaged_tables, 1);
+}
+END_TEST
+
+/* A disk that cannot read there is no failure of the store, and no obstacle to who replaces or deletes. */
+START_TEST(what_the_disk_cannot_read_can_be_replaced_and_deleted)
+{
+	struct store_condition asks = { .want_existed = true };
+	char reason[200];
+	bool existed = false;
+
+	for (const char *key = "abc"; *key; key++)
+		ck_assert_int_eq(small_put(&small, (char[]){ *key, '\0' }, "old"), KV_OK);
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	small_store_crash(&small);
+	small_store_open(&small);
+	fault_fs_add(small.disk.fault, (struct fault_rule){
+		.op = FAULT_PREAD, .name_part = ".sst", .nth = 1, .from_then_on = true, .errnum = EIO });
+	ck_assert_int_eq(write_one("a", "new", expecting(STORE_EXPECT_EXISTS, 0), &existed), KV_IO);
+	ck_assert_int_eq(write_one("a", "new", asks, &existed), KV_OK);
+	ck_assert(existed);
+	ck_assert_int_eq(write_one("b", NULL, expecting(STORE_EXPECT_NOT_ABSENT, 0), &existed), KV_OK);
+	ck_assert(existed);
+	ck_assert_int_eq(store_get_state(small.store, reason, sizeof reason), STORE_HEALTHY);
+	ck_assert_uint_gt(fault_fs_failed(small.disk.fault), 0);
+	fault_fs_heal(small.disk.fault);
+	small_expect(&small, "a", "new");
+	small_expect(&small, "b", NULL);
+	small_expect(&small, "c", "old");
 }
 END_TEST
 
@@ -883,6 +926,8 @@ int main(void)
 	tcase_add_test(tcase, no_increment_of_racing_threads_is_lost);
 	tcase_add_test(tcase, exactly_one_of_those_who_compare_and_swap_wins_each_round);
 	tcase_add_test(tcase, what_is_damaged_can_be_replaced_and_deleted_but_not_judged);
+	tcase_add_loop_test(tcase, damage_that_a_write_meets_is_counted, 0, 2);
+	tcase_add_test(tcase, what_the_disk_cannot_read_can_be_replaced_and_deleted);
 	tcase_add_test(tcase, what_replaces_damage_is_seen_by_its_own_batch);
 	tcase_add_loop_test(tcase, without_memory_nothing_of_a_batch_is_there, 0, 3);
 	suite_add_tcase(suite, tcase);

@@ -420,6 +420,8 @@ START_TEST(a_failed_sync_is_never_tried_again)
 	ck_assert_int_eq(wal_sync(log_.writer, &err), KV_UNCERTAIN);
 	ck_assert_int_eq(err.status, KV_UNCERTAIN);
 	ck_assert_int_eq(err.errnum, EIO);
+	ck_assert(err.has_offset);
+	ck_assert_uint_eq(err.offset, log_.groups[1].offset);
 	ck_assert_uint_eq(wal_writer_synced(log_.writer), log_.groups[1].offset);
 	expect_poisoned();
 }
@@ -470,6 +472,20 @@ START_TEST(a_sync_that_cannot_begin_is_not_tried_again_either)
 	ck_assert_int_eq(err.errnum, EIO);
 	ck_assert_int_eq(wal_start_sync(log_.writer, NULL), KV_IO);
 	expect_poisoned();
+}
+END_TEST
+
+/* The kernel begins nothing without memory, but a sync waits for it. */
+START_TEST(a_sync_that_has_no_memory_to_begin_early_is_done_later)
+{
+	wal_log_begin(&log_, 1, 16384);
+	ck_assert_int_eq(wal_log_append(&log_, 1, 1), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_WRITEBACK, 1, ENOMEM);
+	ck_assert_int_eq(wal_start_sync(log_.writer, NULL), KV_OK);
+	ck_assert_uint_eq(fault_fs_failed(log_.disk.fault), 1);
+	ck_assert_uint_eq(wal_writer_synced(log_.writer), 4096);
+	ck_assert_int_eq(wal_sync(log_.writer, NULL), KV_OK);
+	ck_assert_uint_eq(wal_writer_synced(log_.writer), wal_writer_end(log_.writer));
 }
 END_TEST
 
@@ -634,6 +650,7 @@ int main(void)
 	tcase_add_test(tc, a_sync_that_finds_no_space_is_not_tried_again_either);
 	tcase_add_test(tc, a_sync_begins_with_all_that_it_has_to_wait_for);
 	tcase_add_test(tc, a_sync_that_cannot_begin_is_not_tried_again_either);
+	tcase_add_test(tc, a_sync_that_has_no_memory_to_begin_early_is_done_later);
 	tcase_add_test(tc, a_group_without_space_is_not_there_however_much_was_written);
 	tcase_add_test(tc, the_end_of_the_space_written_before_may_lie_anywhere_in_the_group);
 	tcase_add_test(tc, a_kernel_without_memory_is_treated_like_a_full_disk);
