@@ -22,6 +22,7 @@ kv_status background_init(struct engine *engine)
 	struct background *background = &engine->background;
 
 	background->overwritten = 1; /* not known yet */
+	background->warm.seen_us = clock_monotonic_us();
 	if (pthread_mutex_init(&background->mu, NULL) != 0 ||
 		pthread_mutex_init(&background->pick_mu, NULL) != 0 ||
 		init_condition(&background->flush_wake) != KV_OK ||

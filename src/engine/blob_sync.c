@@ -6,6 +6,7 @@
  * The thread takes all that is queued: it syncs every file, then the directory once. A file whose sync fails costs only its own write, of
  * which nothing is in the log. A directory whose sync fails is the end for the store (see dir_sync()).
  */
+#define _GNU_SOURCE
 #include "engine/engine_internal.h"
 #include "engine/engine_upload.h"
 
@@ -92,6 +93,7 @@ static void *blob_sync_thread(void *arg)
 	struct engine *engine = arg;
 	struct blob_sync *sync = &engine->blob_sync;
 
+	pthread_setname_np(pthread_self(), "blob-sync");
 	pthread_mutex_lock(&sync->mu);
 	for (;;) {
 		struct engine_write *list;

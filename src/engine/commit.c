@@ -274,6 +274,7 @@ static void *commit_thread(void *arg)
 	struct commit *commit = &engine->commit;
 	size_t expected = 0;
 
+	pthread_setname_np(pthread_self(), "commit");
 	pthread_mutex_lock(&commit->mu);
 	for (;;) {
 		struct engine_write *list;

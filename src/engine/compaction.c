@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The compaction threads: one job after the other, and engine_compact() step by step. */
+#define _GNU_SOURCE
 #include "engine/compaction.h"
 
 #include "base/clock.h"
@@ -100,6 +101,8 @@ static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 	status = compact_once(engine, false, &err);
 	if (status == KV_OK)
 		return 0;
+	if (quiet && status == KV_NOT_FOUND)
+		warm_left_out(engine);
 	*ret_failed = status != KV_NOT_FOUND && status != KV_BUSY;
 	if (*ret_failed)
 		return clock_monotonic_us() + RETRY_US;
@@ -111,6 +114,7 @@ void *compaction_thread(void *arg)
 	struct engine *engine = arg;
 	struct background *background = &engine->background;
 
+	pthread_setname_np(pthread_self(), "compaction");
 	pthread_mutex_lock(&background->mu);
 	while (!background->stop) {
 		bool manual = manual_waits_locked(background);

@@ -256,14 +256,6 @@ kv_status compaction_write_tables(struct engine *engine, struct compact_run *run
 	return status;
 }
 
-void compaction_warm(struct engine *engine, struct table *table)
-{
-	struct kv_error err = { 0 };
-
-	if (table_warm(table, &err) != KV_OK)
-		health_event(&engine->health, LOG_LEVEL_WARNING, "a table that was just written cannot be read: %s", err.text);
-}
-
 static kv_status merge_inputs(struct compaction_job *job, struct compact_result *ret, struct kv_error *err)
 {
 	struct compact_run run = {
@@ -335,7 +327,7 @@ static kv_status install_result(struct compaction_job *job, const struct compact
 		compact_result_remove(result, &job->engine->dir);
 	for (size_t i = 0; i < made; i++) {
 		if (status == KV_OK)
-			compaction_warm(job->engine, tables[i]);
+			warm_new_table(job->engine, tables[i]);
 		table_unref(tables[i]);
 	}
 	free(tables);

@@ -37,8 +37,4 @@ void compaction_job_end(struct compaction_job *job, kv_status status);
 kv_status compaction_write_tables(struct engine *engine, struct compact_run *run, struct iter *input,
 	struct compact_result *ret, struct kv_error *err);
 
-/* A table that has just been made live: its blocks go into the block cache where there is room, while the system still has them in memory. That
- * it cannot be read is told, and no more: readers of the damage will get an error. */
-void compaction_warm(struct engine *engine, struct table *table);
-
 #endif

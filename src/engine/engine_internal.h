@@ -5,7 +5,8 @@
  *
  * Locks, in the order in which they may be taken: catalog.io_mu, then views.mu or background.mu or commit.mu or history.mu (never two
  * of these at once). None is held over I/O but io_mu, and io_mu is never taken by a reader or by the commit. unsynced.mu is held over a sync of what was left without
- * one: no other is taken under it, and only the leader of the commit and the flush thread take it, holding none.
+ * one: no other is taken under it, and only the leader of the commit and the flush thread take it, holding none. A directory's own lock is
+ * held over its sync (base/dir.c), under any of these.
  */
 #ifndef KV_ENGINE_ENGINE_INTERNAL_H
 #define KV_ENGINE_ENGINE_INTERNAL_H
@@ -17,6 +18,7 @@
 #include "engine/log_size.h"
 #include "engine/thread_counter.h"
 #include "engine/unsynced.h"
+#include "engine/warm.h"
 
 enum {
 	ENGINE_FROZEN_MAX = 2,           /* frozen memtables that may wait before writes do */
@@ -96,6 +98,8 @@ struct background {
 	uint64_t seen_us;            /* ... and since when it is that */
 	bool quiet;                  /* it has been for a while: nobody writes */
 	double overwritten;          /* share of the entries merged lately that replaced another */
+
+	struct warm warm;
 
 	_Atomic uint64_t failures;   /* rounds of the flush thread, and rotations asked for, that failed */
 	_Atomic bool damaged;        /* some tables stay busy, because one of them cannot be read */

@@ -4,6 +4,7 @@
  * become older than flush_interval, looks whether a full disk has space again, and gives back what readers no
  * longer need. It works for nobody in particular: whoever waits for it waits for `progress`.
  */
+#define _GNU_SOURCE
 #include "base/clock.h"
 #include "base/huge_pages.h"
 #include "base/rcu.h"
@@ -77,7 +78,7 @@ static kv_status publish(struct engine *engine, struct memtable *memtable,
 	}
 	status = catalog_apply(&engine->catalog, &edit, err);
 	if (status == KV_OK && table)
-		compaction_warm(engine, table);
+		warm_new_table(engine, table);
 	table_unref(table);
 	return status;
 }
@@ -271,6 +272,7 @@ void *flush_thread(void *arg)
 	struct engine *engine = arg;
 	struct background *background = &engine->background;
 
+	pthread_setname_np(pthread_self(), "flush");
 	pthread_mutex_lock(&background->mu);
 	while (!background->stop) {
 		uint64_t next;

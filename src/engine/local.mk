@@ -37,6 +37,7 @@ libkvengine_a_SOURCES += src/engine/scrub.c src/engine/scrub_basics.c src/engine
 libkvengine_a_SOURCES += src/engine/lost_found.c src/engine/lost_found.h
 libkvengine_a_SOURCES += src/engine/replay.c src/engine/replay.h
 libkvengine_a_SOURCES += src/engine/unsynced.c src/engine/unsynced.h
+libkvengine_a_SOURCES += src/engine/warm.c src/engine/warm.h
 libkvengine_a_SOURCES += src/engine/recover.c src/engine/recover_files.c src/engine/recover_internal.h
 libkvengine_a_SOURCES += src/engine/checkpoint.c
 libkvengine_a_SOURCES += src/engine/engine.c src/engine/engine_read.c src/engine/engine_stats.c

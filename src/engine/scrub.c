@@ -8,6 +8,7 @@
  * nothing into the block cache. It holds a reference on the table, or on the file of the large
  * value, that it reads, never a view.
  */
+#define _GNU_SOURCE
 #include "base/clock.h"
 #include "base/io_priority.h"
 #include "engine/blob_reader.h"
@@ -396,6 +397,7 @@ static void *scrub_thread(void *arg)
 		.saved_us = clock_monotonic_us(),
 		.first_new = atomic_load(&engine->catalog.next_file_number) };
 
+	pthread_setname_np(pthread_self(), "scrub");
 	io_priority_lower();
 	pthread_mutex_lock(&background->mu);
 	while (!background->stop) {

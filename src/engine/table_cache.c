@@ -36,6 +36,7 @@ struct table {
 	_Atomic bool used;         /* since the last trim */
 	_Atomic bool obsolete;
 	_Atomic bool damaged;
+	_Atomic bool cold;
 	enum table_mark mark;      /* guarded by those who set it */
 
 	struct table *prev, *next; /* of all tables; guarded by the cache's mu */
@@ -349,6 +350,16 @@ kv_status table_warm(struct table *table, struct kv_error *err)
 	status = sst_reader_warm(opened->reader, err);
 	unref_reader(table->cache, opened);
 	return status;
+}
+
+void table_leave_cold(struct table *table)
+{
+	atomic_store(&table->cold, true);
+}
+
+bool table_take_cold(struct table *table)
+{
+	return atomic_load(&table->cold) && atomic_exchange(&table->cold, false);
 }
 
 static void drop_blobs(struct table *table)

@@ -68,6 +68,9 @@ kv_status table_check(struct table *table, struct kv_error *err);
 
 /* Brings the table's blocks into the block cache as far as there is room. Outside of a read section; while the table is referenced. */
 kv_status table_warm(struct table *table, struct kv_error *err);
+/* That was not done; somebody is to take it, once, and do it later. Any thread. */
+void table_leave_cold(struct table *table);
+bool table_take_cold(struct table *table);
 
 /* Closes readers of dropped tables and those above the limit that were not used lately; removes the files of dropped obsolete tables
  * (not synced: an orphan is swept at the next start). Waits for RCU. Background thread. The first error of an unlink is returned after

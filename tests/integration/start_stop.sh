@@ -10,6 +10,9 @@ expect_equal "$(<"$PIDFILE")" "$PID" "the pidfile's content"
 expect_equal "$(stat -c %a "$DATA")" 700 "the mode of data_dir"
 expect_http 200 GET /healthz
 expect_http 200 POST "/set?key=a&value=1"
+for name in blob-sync commit compaction flush http-accept http-job http-worker scrub; do
+	until grep -qx "$name" "/proc/$PID/task/"*/comm; do is_running "$PID" || fail "it ended"; done
+done
 stop_daemon
 expect_log 'stopping: SIGTERM from process '
 expect_log 'info: requests drained: [0-9]+$'

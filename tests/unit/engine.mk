@@ -243,3 +243,5 @@ tests_unit_test_changes_group_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_origin
 TESTS += tests/unit/test_origin
 tests_unit_test_origin_LDADD = $(ENGINE_TEST_LIBS)
+check_PROGRAMS += tests/unit/test_warm
+TESTS += tests/unit/test_warm
