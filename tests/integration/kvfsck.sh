@@ -15,6 +15,13 @@ same() {
 	[ "$before" = "$(picture "$DATA")" ] || fail "'$*' changed the data"
 }
 
+# refused CODE PATTERN COMMAND...: one line on stderr, nothing on stdout, and nothing is changed.
+refused() {
+	same expect_run "$@"
+	expect_equal "$OUT" "" "what '${*:3}' prints"
+	expect_equal "$(grep -c '' <<<"$ERR")" 1 "the number of lines that '${*:3}' tells"
+}
+
 # The offset of the N-th group of a segment.
 group_at() { "$KVFSCK" --dump "$1" | sed -nE 's/^group offset=([0-9]+) .*/\1/p' | sed -n "$2p"; }
 break_at() { printf 'X' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none; }
@@ -28,8 +35,8 @@ expect_http 200 POST /v1/admin/flush
 expect_http 200 POST "/set?key=key1&value=newer"
 expect_http 200 DELETE "/del?key=key2"
 expect_http 200 POST "/set?key=key6&value=value6"
-same expect_run 75 "another process has the store" "$KVFSCK" "$DATA"
-same expect_run 75 "another process has the store" "$KVFSCK" --repair "$DATA"
+refused 75 "another process has the store" "$KVFSCK" "$DATA"
+refused 75 "another process has the store" "$KVFSCK" --repair "$DATA"
 kill_daemon
 cp -a "$DATA" "$DIR/good"
 again() { rm -rf "$DATA" && cp -a "$DIR/good" "$DATA"; }
@@ -37,22 +44,28 @@ again() { rm -rf "$DATA" && cp -a "$DIR/good" "$DATA"; }
 # ---- usage, and places that are no store ----
 expect_run 0 "^Usage: kvfsck" "$KVFSCK" --help
 expect_run 0 "^kvfsck .*[0-9]+\.[0-9]+" "$KVFSCK" --version
-expect_run 64 "must be named" "$KVFSCK"
-expect_run 64 "no such option" "$KVFSCK" --mend "$DATA"
-expect_run 64 "do not go together" "$KVFSCK" --dump --repair "$DATA"
-expect_run 64 "accept-stale is for" "$KVFSCK" --accept-stale "$DATA"
-expect_run 66 "nowhere" "$KVFSCK" "$DIR/nowhere"
-expect_run 66 "Not a directory" "$KVFSCK" "$DIR/large"
-expect_run 66 "No such file" "$KVFSCK" --dump "$DIR/nowhere"
-expect_run 65 "no file of a store" "$KVFSCK" --dump "$DIR/large"
+refused 64 "must be named" "$KVFSCK"
+refused 64 "no such option" "$KVFSCK" --mend "$DATA"
+refused 64 "do not go together" "$KVFSCK" --dump --repair "$DATA"
+refused 64 "accept-stale is for" "$KVFSCK" --accept-stale "$DATA"
+refused 66 "nowhere" "$KVFSCK" "$DIR/nowhere"
+refused 66 "Not a directory" "$KVFSCK" "$DIR/large"
+refused 66 "No such file" "$KVFSCK" --dump "$DIR/nowhere"
+refused 65 "no file of a store" "$KVFSCK" --dump "$DIR/large"
+mkfifo "$DIR/pipe"
+for place in "$DIR/pipe" "$DATA" /dev/null; do refused 65 "no file of a store|not a regular file|[Nn]o such device" "$KVFSCK" --dump "$place"; done
+refused 66 "Not a directory" "$KVFSCK" --repair "$DIR/pipe"
 mkdir "$DIR/empty"
-expect_run 66 "no store" "$KVFSCK" "$DIR/empty"
-expect_run 66 "no store" "$KVFSCK" --repair "$DIR/empty"
+refused 66 "no store" "$KVFSCK" "$DIR/empty"
+refused 66 "no store" "$KVFSCK" --repair "$DIR/empty"
 [ -z "$(ls -A "$DIR/empty")" ] || fail "something was made in a directory without a store"
 ln -s "$DATA" "$DIR/link"
-expect_run 66 "Not a directory" "$KVFSCK" "$DIR/link" # it is not followed
+refused 66 "Not a directory" "$KVFSCK" "$DIR/link" # it is not followed
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
-	expect_run 77 "[Pp]ermission denied" setpriv --reuid=65534 --regid=65534 --clear-groups "$KVFSCK" "$DATA"
+	nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	refused 77 "[Pp]ermission denied" "${nobody[@]}" "$KVFSCK" "$DATA"
+	refused 77 "belongs to the user 0" "${nobody[@]}" "$KVFSCK" --repair "$DATA"
+	refused 77 "[Pp]ermission denied" "${nobody[@]}" "$KVFSCK" --dump "$DATA/MANIFEST"
 fi
 
 # ---- clean ----

