@@ -1,6 +1,6 @@
 # The fuzzers. Here each replays its corpus; with --enable-fuzz, which is what `make fuzz` builds, it is a libFuzzer program.
 FUZZERS = tests/fuzz/fuzz_batch tests/fuzz/fuzz_block tests/fuzz/fuzz_blob tests/fuzz/fuzz_changes tests/fuzz/fuzz_config \
-	tests/fuzz/fuzz_cursor tests/fuzz/fuzz_header tests/fuzz/fuzz_identity tests/fuzz/fuzz_import tests/fuzz/fuzz_jsonlist \
+	tests/fuzz/fuzz_cursor tests/fuzz/fuzz_dump tests/fuzz/fuzz_header tests/fuzz/fuzz_identity tests/fuzz/fuzz_import tests/fuzz/fuzz_jsonlist \
 	tests/fuzz/fuzz_manifest tests/fuzz/fuzz_table tests/fuzz/fuzz_token tests/fuzz/fuzz_urlkey tests/fuzz/fuzz_wal
 check_PROGRAMS += $(FUZZERS) tests/fuzz/seeds
 TESTS += $(FUZZERS)
@@ -29,6 +29,9 @@ tests_fuzz_fuzz_blob_LDFLAGS = $(FUZZ_LINK) $(FUZZ_NO_CHECKSUM)
 tests_fuzz_fuzz_changes_SOURCES = tests/fuzz/fuzz_changes.c tests/fuzz/no_checksum.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_changes_LDADD = $(FUZZ_ENGINE_LIBS)
 tests_fuzz_fuzz_changes_LDFLAGS = $(FUZZ_LINK) $(FUZZ_NO_CHECKSUM)
+tests_fuzz_fuzz_dump_SOURCES = tests/fuzz/fuzz_dump.c tests/fuzz/no_checksum.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dump_LDADD = $(FUZZ_ENGINE_LIBS)
+tests_fuzz_fuzz_dump_LDFLAGS = $(FUZZ_LINK) $(FUZZ_NO_CHECKSUM)
 tests_fuzz_fuzz_identity_SOURCES = tests/fuzz/fuzz_identity.c tests/fuzz/no_checksum.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_identity_LDADD = $(FUZZ_ENGINE_LIBS)
 tests_fuzz_fuzz_identity_LDFLAGS = $(FUZZ_LINK) $(FUZZ_NO_CHECKSUM)

@@ -25,6 +25,20 @@ static void save(const char *target, const char *name, struct slice content)
 	FUZZ_REQUIRE(fclose(file) == 0);
 }
 
+/* For fuzz_dump, whose first byte says what the file is: a table, a log, a MANIFEST. */
+enum { DUMP_TABLE, DUMP_LOG, DUMP_MANIFEST };
+
+static void save_for_dump(uint8_t what, const char *kind, const char *name, struct slice content)
+{
+	struct buf input = { 0 };
+	char file_name[64];
+
+	snprintf(file_name, sizeof file_name, "%s-%s", kind, name);
+	FUZZ_REQUIRE(buf_append_byte(&input, what) == KV_OK && buf_append_slice(&input, content) == KV_OK);
+	save("dump", file_name, buf_slice(&input));
+	buf_free(&input);
+}
+
 static struct slice text(const char *string)
 {
 	return slice_of_string(string);
@@ -74,6 +88,7 @@ static void save_segment(const char *name, const struct fuzz_dir *dir, uint8_t f
 	FUZZ_REQUIRE(buf_append(&input, file.data + WAL_FIRST_GROUP_OFFSET, file.len - WAL_FIRST_GROUP_OFFSET) == KV_OK);
 	save("wal", name, buf_slice(&input));
 	save("changes", name, buf_slice(&input));
+	save_for_dump(DUMP_LOG, "log", name, file);
 	buf_free(&input);
 }
 
@@ -162,6 +177,7 @@ static void save_table(const struct table_shape *shape, struct sst_meta *ret_met
 	FUZZ_REQUIRE(sst_writer_finish(writer, ret_meta, NULL) == KV_OK);
 	sst_writer_close(writer);
 	save("table", shape->name, fuzz_dir_get(&dir, filename_make(name, FILENAME_TABLE, FUZZ_FILE_NUMBER)));
+	save_for_dump(DUMP_TABLE, "table", shape->name, fuzz_dir_get(&dir, name));
 	fuzz_dir_close(&dir);
 }
 
@@ -205,6 +221,7 @@ static void save_manifest(const char *name, const struct sst_meta *meta, unsigne
 	fuzz_dir_open(&dir);
 	FUZZ_REQUIRE(manifest_write(&dir.dir, &fuzz_store_id, &manifest, NULL) == KV_OK);
 	save("manifest", name, fuzz_dir_get(&dir, "MANIFEST"));
+	save_for_dump(DUMP_MANIFEST, "manifest", name, fuzz_dir_get(&dir, "MANIFEST"));
 	fuzz_dir_close(&dir);
 	sst_meta_free(&other);
 	manifest_free(&manifest);
