@@ -147,7 +147,7 @@ static void *scan_slowly(void *arg)
 	return NULL;
 }
 
-/* Until nothing is to be done any more, and no more files are there than the store has. */
+/* Until nothing is to be done any more, and no more files are there than the store has; each of its tables is open. */
 static void settle(uint64_t round)
 {
 	struct store_stats stats;
@@ -158,6 +158,7 @@ static void settle(uint64_t round)
 		ck_assert_int_eq(sched_yield(), 0);
 		store_get_stats(small.store, &stats);
 	} while (stats.wal_segments != 2 || small_count(&small, ".sst") != small_tables(&small));
+	ck_assert_uint_eq(small_count_keys(&small, NULL), KEYS);
 }
 
 START_TEST(what_scans_hold_over_many_compactions_is_given_back)
