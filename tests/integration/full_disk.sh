@@ -74,7 +74,7 @@ expect_http 404 GET /v1/kv/a1
 # ---- inodes ----
 expect_http 201 PUT /v1/kv/kept -d small
 n=0
-while { : >"$DISK/other/$((n++))"; } 2>/dev/null; do :; done
+while { : >"$DISK/other/$n"; } 2>/dev/null; do n=$((n + 1)); done
 put_until_full b
 expect_http 200 GET /v1/kv/kept
 expect_http 204 DELETE /v1/kv/after
