@@ -86,21 +86,30 @@ static int sync_parent(const struct fs *fs, int at_fd, const char *path, bool ma
 
 /* With `create` the parent is synced even when the directory is there already: whoever made it may have been
  * killed before he could. */
-static kv_status open_path(const struct fs *fs, int at_fd, const char *name, char *path, bool create,
+static kv_status make(const struct fs *fs, const struct dir *parent, const char *name, const char *path, struct kv_error *err)
+{
+	bool made = fs->ops->mkdir(fs->ctx, parent ? parent->fd : AT_FDCWD, name, DIR_MODE) == 0;
+
+	if (!made && errno != EEXIST)
+		return fs_error(err, errno, path, NULL, "cannot create the directory");
+	if (parent)
+		return dir_sync(parent, err);
+	if (sync_parent(fs, AT_FDCWD, name, made) != 0)
+		return fs_error(err, errno, path, NULL, "cannot sync the directory above");
+	return KV_OK;
+}
+
+/* `parent` NULL: `name` is a path. */
+static kv_status open_path(const struct fs *fs, const struct dir *parent, const char *name, char *path, bool create,
 	struct dir *ret, struct kv_error *err)
 {
 	struct dir_syncs *syncs;
-	bool made;
+	kv_status status = create ? make(fs, parent, name, path, err) : KV_OK;
 	int fd;
 
-	if (create) {
-		made = fs->ops->mkdir(fs->ctx, at_fd, name, DIR_MODE) == 0;
-		if (!made && errno != EEXIST)
-			return fs_error(err, errno, path, NULL, "cannot create the directory");
-		if (sync_parent(fs, at_fd, name, made) != 0)
-			return fs_error(err, errno, path, NULL, "cannot sync the directory above");
-	}
-	fd = open_dir(fs, at_fd, name);
+	if (status != KV_OK)
+		return status;
+	fd = open_dir(fs, parent ? parent->fd : AT_FDCWD, name);
 	if (fd < 0)
 		return fs_error(err, errno, path, NULL, "cannot open the directory");
 	syncs = syncs_new();
@@ -127,7 +136,7 @@ kv_status dir_open(const struct fs *fs, const char *path, bool create, struct di
 	copy = strndup(path, len);
 	if (!copy)
 		return kv_error_set(err, KV_NO_MEMORY, "cannot open the directory %s", path);
-	status = open_path(fs, AT_FDCWD, copy, copy, create, ret, err);
+	status = open_path(fs, NULL, copy, copy, create, ret, err);
 	if (status != KV_OK)
 		free(copy);
 	return status;
@@ -177,7 +186,7 @@ kv_status dir_open_at(const struct dir *parent, const char *name, bool create, s
 	if (!path)
 		return kv_error_set(err, KV_NO_MEMORY, "cannot open the directory %s", name);
 	snprintf(path, size, "%s/%s", parent->path, name);
-	status = open_path(parent->fs, parent->fd, name, path, create, ret, err);
+	status = open_path(parent->fs, parent, name, path, create, ret, err);
 	if (status != KV_OK)
 		free(path);
 	return status;
