@@ -781,18 +781,24 @@ static void live(unsigned long operations)
 	runner_remove_dir(w.path);
 }
 
-static unsigned long operations_in_all(void)
+/* Each with a seed of its own. */
+static unsigned parts(void)
+{
+	return getenv("KV_LONG") ? RUNNER_LONG_PARTS / 4 : 1;
+}
+
+static unsigned long operations_of_a_part(void)
 {
 	const char *text = getenv("KV_MODEL_OPS");
 
 	if (text)
-		return strtoul(text, NULL, 10);
-	return getenv("KV_LONG") ? OPS_LONG : OPS_DEFAULT;
+		return strtoul(text, NULL, 10) / parts();
+	return (getenv("KV_LONG") ? OPS_LONG : OPS_DEFAULT) / parts();
 }
 
 START_TEST(the_store_does_what_the_model_does)
 {
-	unsigned long left = operations_in_all();
+	unsigned long left = operations_of_a_part();
 
 	w.rnd = runner_seed();
 	CHECK(sem_init(&w.landed, 0, 0) == 0);
@@ -824,8 +830,8 @@ int main(void)
 	Suite *suite = suite_create("model");
 	TCase *tc = tcase_create("model");
 
-	tcase_set_timeout(tc, 120 + (double)operations_in_all() / 50);
-	tcase_add_test(tc, the_store_does_what_the_model_does);
+	tcase_set_timeout(tc, 120 + (double)operations_of_a_part() / 50);
+	tcase_add_loop_test(tc, the_store_does_what_the_model_does, 0, (int)parts());
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

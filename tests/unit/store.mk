@@ -31,6 +31,7 @@ check_PROGRAMS += tests/unit/test_lsm_large
 TESTS += tests/unit/test_lsm_large
 check_PROGRAMS += tests/unit/test_range_delete
 TESTS += tests/unit/test_range_delete
+LONG_TESTS += tests/unit/test_range_delete
 tests_unit_test_range_delete_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_checkpoint
 TESTS += tests/unit/test_checkpoint
