@@ -2,7 +2,7 @@
 /*
  * The power fails in the middle of a repair, at each point of it, on a disk that may then have any part of what was not synced. What is left is
  * opened as it is, where that is possible, or repaired once more: in both cases each key has its last value, or was told as given up by one
- * of the two repairs.
+ * of the two repairs. What was damaged is still there: under its name, or in lost+found.
  *
  * KV_TEST_SEED repeats what the cuts lose. Under a sanitizer each RUNNER_STEP-th point is taken only.
  */
@@ -29,6 +29,7 @@ static const struct {
 };
 
 static struct fsck_store fs;
+static struct buf damaged; /* the content of that file */
 static uint64_t random_state;
 static unsigned points, opened, repaired;
 
@@ -41,6 +42,7 @@ static void setup(void)
 static void teardown(void)
 {
 	fsck_store_done(&fs);
+	buf_free(&damaged);
 }
 
 static size_t newest(const char *ending, size_t but)
@@ -67,22 +69,17 @@ static void write_file(const struct dir *dir, const char *name, struct slice con
 }
 
 /* The store as it was made, with one byte of one file changed; all of it durable. */
-static struct sim_disk *damaged_disk(size_t damaged, uint64_t offset)
+static struct sim_disk *damaged_disk(size_t file, uint64_t offset)
 {
 	struct sim_disk *ret = sim_disk_new();
 	struct dir dir;
 
-	ck_assert_int_eq(dir_create(sim_disk_fs(ret), store_path, &dir, NULL), KV_OK);
-	for (size_t i = 0; i < fs.file_count; i++) {
-		struct buf *content = &fs.files[i];
-		size_t at = offset ? offset : content->len / 2;
+	ck_assert_int_eq(buf_set(&damaged, buf_slice(&fs.files[file])), KV_OK);
+	damaged.data[offset ? offset : damaged.len / 2] ^= 0xff;
 
-		if (i == damaged)
-			content->data[at] ^= 0xff;
-		write_file(&dir, fs.names[i], buf_slice(content));
-		if (i == damaged)
-			content->data[at] ^= 0xff;
-	}
+	ck_assert_int_eq(dir_create(sim_disk_fs(ret), store_path, &dir, NULL), KV_OK);
+	for (size_t i = 0; i < fs.file_count; i++)
+		write_file(&dir, fs.names[i], buf_slice(i == file ? &damaged : &fs.files[i]));
 	dir_close(&dir);
 	sim_disk_settle(ret);
 	return ret;
@@ -101,6 +98,46 @@ static void look_back(void)
 }
 
 /* ---- what is left ---- */
+
+struct search {
+	const struct dir *dir;
+	bool found;
+};
+
+static int compare(void *arg, const char *name)
+{
+	struct search *search = arg;
+	struct buf content = { 0 };
+
+	if (name[0] != '.' && file_read_whole(search->dir, name, UINT64_MAX, &content, NULL) == KV_OK)
+		search->found = search->found || slice_equal(buf_slice(&content), buf_slice(&damaged));
+	buf_free(&content);
+	return 0;
+}
+
+static bool has_damaged(const struct dir *dir)
+{
+	struct search search = { .dir = dir };
+
+	ck_assert_int_eq(dir_list(dir, compare, &search, NULL), KV_OK);
+	return search.found;
+}
+
+/* Nobody gives up a file that he could not look at later. */
+static void judge_damaged(struct sim_disk *disk)
+{
+	struct dir dir, lost;
+	bool found;
+
+	ck_assert_int_eq(dir_open(sim_disk_fs(disk), store_path, false, &dir, NULL), KV_OK);
+	found = has_damaged(&dir);
+	if (!found && dir_open_at(&dir, "lost+found", false, &lost, NULL) == KV_OK) {
+		found = has_damaged(&lost);
+		dir_close(&lost);
+	}
+	dir_close(&dir);
+	ck_assert_msg(found, "what was damaged is gone");
+}
 
 /* A start that is not refused gives no wrong answer. */
 static void judge_start(struct sim_disk *disk, bool stale)
@@ -139,10 +176,12 @@ static void cut(struct sim_walk *walk, enum sim_loss loss, bool stale)
 		struct sim_disk *disk = sim_walk_cut(walk, loss, &random);
 		struct fsck_told told = fs.told;
 
+		judge_damaged(disk);
 		if (way == 0)
 			judge_start(disk, stale);
 		else
 			judge_second_repair(disk, stale);
+		judge_damaged(disk);
 		ck_assert_uint_eq(sim_disk_open_count(disk), 0);
 		fs.told = told;
 		sim_disk_free(disk);
