@@ -55,7 +55,7 @@ static int open_dir(const struct fs *fs, int at_fd, const char *name)
 
 /* Syncs the directory that holds `path`. A name that was there before us may lie where we may not
  * read (`made` is false): then it is not for us to make it durable. */
-static int sync_parent(const struct fs *fs, int at_fd, const char *path, bool made)
+static int sync_parent(const struct fs *fs, const char *path, bool made)
 {
 	char *parent = strdup(path);
 	char *slash = parent ? strrchr(parent, '/') : NULL;
@@ -70,7 +70,7 @@ static int sync_parent(const struct fs *fs, int at_fd, const char *path, bool ma
 	if (slash)
 		slash[slash == parent] = '\0';
 	/* the parent may well be reached through a symbolic link, only the last component may not */
-	fd = fs->ops->open(fs->ctx, at_fd, slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	fd = fs->ops->open(fs->ctx, AT_FDCWD, slash ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	saved = errno;
 	if (fd >= 0) {
 		result = fs->ops->fsync(fs->ctx, fd);
@@ -94,7 +94,7 @@ static kv_status make(const struct fs *fs, const struct dir *parent, const char 
 		return fs_error(err, errno, path, NULL, "cannot create the directory");
 	if (parent)
 		return dir_sync(parent, err);
-	if (sync_parent(fs, AT_FDCWD, name, made) != 0)
+	if (sync_parent(fs, name, made) != 0)
 		return fs_error(err, errno, path, NULL, "cannot sync the directory above");
 	return KV_OK;
 }
@@ -169,7 +169,7 @@ void dir_discard(struct dir *dir)
 		return;
 	(void)dir_list(dir, discard_file, dir, NULL);
 	if (fs->ops->rmdir(fs->ctx, AT_FDCWD, dir->path) == 0)
-		(void)sync_parent(fs, AT_FDCWD, dir->path, true);
+		(void)sync_parent(fs, dir->path, true);
 	dir_close(dir);
 }
 

@@ -400,10 +400,10 @@ static kv_status set_counters(struct recovery *recovery, struct kv_error *err)
 
 	if (next < recovery->manifest.next_file_number)
 		next = recovery->manifest.next_file_number;
-	/* of a blob file that somebody has removed: what the log says of it is not to be said of another one */
 	if (recovery->replay.blob_number_max > FILENAME_NUMBER_USED_MAX)
 		return kv_error_corrupt(err, recovery->engine->dir.path, 0, "the log tells of a large value in file %" PRIu64
 			", which no store comes to", recovery->replay.blob_number_max);
+	/* of a blob file that somebody has removed: what the log says of it is not to be said of another one */
 	if (next <= recovery->replay.blob_number_max)
 		next = recovery->replay.blob_number_max + 1;
 	if (next > FILENAME_NUMBER_USED_MAX + 1)
