@@ -6,7 +6,7 @@
  * Locks, in the order in which they may be taken: catalog.io_mu, then views.mu or background.mu or commit.mu or history.mu (never two
  * of these at once). None is held over I/O but io_mu, and io_mu is never taken by a reader or by the commit. unsynced.mu is held over a sync of what was left without
  * one: no other is taken under it, and only the leader of the commit and the flush thread take it, holding none. A directory's own lock is
- * held over its sync (base/dir.c), under any of these.
+ * held over its sync (base/dir.c), under io_mu or none of these.
  */
 #ifndef KV_ENGINE_ENGINE_INTERNAL_H
 #define KV_ENGINE_ENGINE_INTERNAL_H

@@ -158,7 +158,7 @@ struct store_outcome {
 struct store_outcome store_batch_outcome(const struct store_batch *batch, size_t index);
 /* After KV_CONDITION: the index of the operation whose condition did not hold. */
 size_t store_batch_failed_index(const struct store_batch *batch);
-/* After KV_CORRUPT: which file is damaged, and where. NULL: nothing is known. Lives as long as the batch. */
+/* After KV_CORRUPT, and KV_IO of a read: which file cannot be read, and where. NULL: nothing is known. Lives as long as the batch. */
 const struct kv_error *store_batch_error(const struct store_batch *batch);
 
 /* Queues the batch and returns at once; never blocks. Batches commit in the order of their submission, but for those with large values, which
@@ -167,7 +167,7 @@ const struct kv_error *store_batch_error(const struct store_batch *batch);
  *   KV_OK         committed in the durability asked for
  *   KV_CONDITION  nothing written
  *   KV_NO_SPACE, KV_BUSY, KV_NO_MEMORY  nothing written, may be tried again
- *   KV_IO         the store has failed earlier; nothing written
+ *   KV_IO         the store has failed earlier, or a condition needed what the disk cannot read; nothing written
  *   KV_CORRUPT    a condition needed a damaged table; nothing written
  *   KV_UNCERTAIN  the write or sync failed; the outcome is known after the next start
  */
