@@ -21,6 +21,7 @@ INTEGRATION_TESTS = \
 	tests/integration/peers.sh \
 	tests/integration/pidfile.sh \
 	tests/integration/privileges.sh \
+	tests/integration/read_only_disk.sh \
 	tests/integration/reload.sh \
 	tests/integration/scrub.sh \
 	tests/integration/second_instance.sh \

@@ -2,6 +2,10 @@
 /* Opening: what is found after crashes, what is refused, and what a failure in the middle of it may do. */
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "engine/batch.h"
+#include "engine/filename.h"
+#include "engine/identity.h"
+#include "engine/wal_writer.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 #include "support/small_store.h"
@@ -244,33 +248,33 @@ END_TEST
 
 /* ---- torn tails ---- */
 
-/* Cuts the last `cut` bytes off what was written to the WAL last. */
-static void tear_log(uint64_t cut)
+/* Cuts the last `cut` bytes off what was written to a segment; false: it is all zero. */
+static bool tear_segment(const char *name, uint64_t cut)
 {
-	char name[64];
-	struct buf log;
+	struct buf log = disk_read(&small.disk, name);
 	size_t end;
 
-	/* the segment in use holds data; one made ahead is all zero */
-	snprintf(name, sizeof name, "%s", small_newest(&small, ".wal"));
-	log = disk_read(&small.disk, name);
 	for (end = log.len; end > 0 && log.data[end - 1] == 0;)
 		end--;
-	if (end == 0) {
-		char spare[64];
-
-		snprintf(spare, sizeof spare, "%s", name);
-		buf_free(&log);
-		ck_assert_int_eq(dir_rename(&small.disk.dir, spare, &small.disk.dir, "spare.hidden",
-			true, NULL), KV_OK);
-		tear_log(cut);
-		ck_assert_int_eq(dir_rename(&small.disk.dir, "spare.hidden", &small.disk.dir, spare,
-			true, NULL), KV_OK);
-		return;
+	if (end > 0) {
+		memset(log.data + end - cut, 0, cut);
+		disk_write(&small.disk, name, buf_slice(&log));
 	}
-	memset(log.data + end - cut, 0, cut);
-	disk_write(&small.disk, name, buf_slice(&log));
 	buf_free(&log);
+	return end > 0;
+}
+
+/* Of what was written to the WAL last: the segment in use holds data; one made ahead is all zero. */
+static void tear_log(uint64_t cut)
+{
+	char spare[64];
+
+	snprintf(spare, sizeof spare, "%s", small_newest(&small, ".wal"));
+	if (tear_segment(spare, cut))
+		return;
+	ck_assert_int_eq(dir_rename(&small.disk.dir, spare, &small.disk.dir, "spare.hidden", true, NULL), KV_OK);
+	tear_log(cut);
+	ck_assert_int_eq(dir_rename(&small.disk.dir, "spare.hidden", &small.disk.dir, spare, true, NULL), KV_OK);
 }
 
 START_TEST(a_torn_tail_is_set_aside_also_where_lost_and_found_is_not_ours)
@@ -344,6 +348,97 @@ START_TEST(a_bad_group_before_a_synced_one_is_damage)
 	small_store_open(&small);
 	small_expect(&small, "a", "1");
 	small_expect(&small, "b", "1");
+}
+END_TEST
+
+/* A group that an empty store's log has, and that only its checksum vouches for. */
+static void write_group(const char *segment, const struct batch *batch)
+{
+	struct slice payload = buf_slice(&batch->operations);
+	struct buf content = disk_read(&small.disk, segment);
+	struct wal_group group = { .count = 1 };
+	struct wal_writer *writer;
+	struct wal_header header;
+	struct store_id id;
+	uint64_t number;
+
+	ck_assert_int_eq(filename_parse(segment, &number), FILENAME_WAL);
+	ck_assert_int_eq(identity_read(&small.disk.dir, &id, NULL), KV_OK);
+	ck_assert_int_eq(wal_header_decode(content.data, &id, number, &header), KV_OK);
+	buf_free(&content);
+	ck_assert_int_eq(wal_writer_open(&small.disk.dir, &id, &header, &writer, NULL), KV_OK);
+	group.first_sequence = header.first_sequence;
+	ck_assert_int_eq(wal_append(writer, &group, &payload, 1, NULL), KV_OK);
+	wal_writer_close(writer);
+}
+
+START_TEST(a_log_that_uses_up_the_numbers_of_files_is_refused)
+{
+	static const struct {
+		uint64_t number;
+		bool is_refused;
+	} cases[] = { { FILENAME_NUMBER_USED_MAX + 1, true }, { UINT64_MAX, true }, { 1000, false } };
+	struct blob_pointer pointer = { .number = cases[_i].number, .size = 100000 };
+	struct batch batch = { 0 };
+
+	small_store_open(&small);
+	small_store_crash(&small);
+	ck_assert_int_eq(batch_put_blob(&batch, slice_of_string("large"), &pointer, 0), KV_OK);
+	write_group("000001.wal", &batch);
+	batch_free(&batch);
+	if (cases[_i].is_refused) {
+		expect_refused(KV_CORRUPT, small.disk.path);
+		ck_assert_msg(strstr(err.text, "large value in file") != NULL, "%s", err.text);
+	} else {
+		/* its file is not there, but nobody else's gets its name */
+		small_store_open(&small);
+		small_fill(&small, 0, 10, "1");
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+		ck_assert_str_gt(small_newest(&small, ".sst"), "001000.sst");
+	}
+}
+END_TEST
+
+/* Two segments whose second one comes to nothing, since the end of the first, which nobody had asked to be durable, is lost. */
+static void lose_the_end_of_a_segment(void)
+{
+	small.options.change_log_bytes = 0;
+	small.options.durability = STORE_DURABLE_OS;
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	ck_assert_int_eq(small_put(&small, "b", "1"), KV_OK);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = ".sst", .nth = 1, .errnum = EIO });
+	ck_assert_int_ne(store_flush(small.store, NULL), KV_OK);
+	small_store_crash(&small);
+	fault_fs_heal(small.disk.fault);
+	small_forget_warnings(&small);
+	ck_assert(tear_segment("000001.wal", 10));
+}
+
+static void fail_the_sync_behind_a_removal(void *arg, enum fault_op op, const char *name)
+{
+	(void)arg;
+	if (op == FAULT_UNLINK && strcmp(name, "000002.wal") == 0)
+		fault_fs_fail(small.disk.fault, FAULT_FSYNC, 1, EIO);
+}
+
+/* They could come back by a power cut and stand against what is written from now on. */
+START_TEST(a_start_that_cannot_settle_the_removal_of_lost_segments_takes_no_writes)
+{
+	lose_the_end_of_a_segment();
+	fault_fs_hook(small.disk.fault, fail_the_sync_behind_a_removal, NULL);
+	small_store_open(&small);
+	ck_assert(small_was_warned(&small, "was not asked to be durable"));
+	ck_assert(small_was_warned(&small, "may come back"));
+	small_expect(&small, "a", "1");
+	small_expect(&small, "b", NULL);
+	ck_assert_int_ne(small_put(&small, "c", "1"), KV_OK);
+	small_store_crash(&small);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	disk_reopen(&small.disk);
+	small_store_open(&small);
+	small_expect(&small, "a", "1");
+	ck_assert_int_eq(small_put(&small, "c", "1"), KV_OK);
 }
 END_TEST
 
@@ -722,6 +817,8 @@ int main(void)
 	tcase_add_loop_test(tcase, a_torn_tail_is_set_aside_also_where_lost_and_found_is_not_ours, 0, 3);
 	tcase_add_test(tcase, a_torn_tail_is_set_aside_with_a_warning_and_stays_so);
 	tcase_add_test(tcase, a_bad_group_before_a_synced_one_is_damage);
+	tcase_add_loop_test(tcase, a_log_that_uses_up_the_numbers_of_files_is_refused, 0, 3);
+	tcase_add_test(tcase, a_start_that_cannot_settle_the_removal_of_lost_segments_takes_no_writes);
 	tcase_add_test(tcase, versions_go_on_after_everything_was_flushed_and_crashes);
 	tcase_add_test(tcase, a_dropped_tombstone_with_the_last_version_leaves_no_gap);
 	tcase_add_test(tcase, more_log_than_one_memtable_holds_is_replayed);
