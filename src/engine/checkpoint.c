@@ -3,8 +3,12 @@
  * A consistent copy: memory is flushed, then the tables of one view, with the large values that they point to, are linked into a new directory together with a
  * MANIFEST that names just them. The view keeps the files; the MANIFEST is written last, so that an
  * interrupted copy is no store. A copy that fails is removed.
+ *
+ * Both stores may go on, so the copy passes over the sequences that this one will give out: a position in the change feed or an ETag
+ * that a client got here after the copy was made is unknown there, and never means another write.
  */
 #include "engine/engine_internal.h"
+#include "engine/file_error.h"
 #include "engine/filename.h"
 
 #include <errno.h>
@@ -15,6 +19,16 @@ struct blob_links {
 	kv_status status;
 };
 
+/* A file of a live table is there, or it is damage. */
+static kv_status link_file(const struct dir *from, const char *name, const struct dir *to, struct kv_error *err)
+{
+	kv_status status = dir_link(from, name, to, name, err);
+
+	if (status != KV_NOT_FOUND || dir_has(from, name))
+		return status;
+	return file_error(err, KV_CORRUPT, from->path, name, 0, "a file that the store needs is missing");
+}
+
 /* Several tables may point to the same file. */
 static void link_blob(void *arg, uint64_t number)
 {
@@ -23,7 +37,7 @@ static void link_blob(void *arg, uint64_t number)
 
 	filename_make(name, FILENAME_BLOB, number);
 	if (links->status == KV_OK && !dir_has(links->to, name))
-		links->status = dir_link(links->from, name, links->to, name, links->err);
+		links->status = link_file(links->from, name, links->to, links->err);
 }
 
 static kv_status link_table(struct engine *engine, const struct table *table, const struct dir *to,
@@ -34,7 +48,7 @@ static kv_status link_table(struct engine *engine, const struct table *table, co
 	kv_status status;
 
 	filename_make(name, FILENAME_TABLE, table_meta(table)->number);
-	status = dir_link(&engine->dir, name, to, name, err);
+	status = link_file(&engine->dir, name, to, err);
 	if (status != KV_OK)
 		return status;
 	table_each_blob(table, link_blob, &links);
@@ -72,7 +86,7 @@ static kv_status link_tables(struct engine *engine, const struct view *view, con
 	if (status == KV_OK && blob_set_keeps_all(engine->blobs))
 		status = link_all_blobs(engine, to, err);
 	if (status == KV_OK)
-		status = dir_link(&engine->dir, "FORMAT", to, "FORMAT", err);
+		status = link_file(&engine->dir, "FORMAT", to, err);
 	return status == KV_OK ? dir_sync(to, err) : status;
 }
 
@@ -87,6 +101,7 @@ static kv_status describe(struct engine *engine, struct view **ret_view, struct 
 	status = catalog_describe(catalog, (*ret_view)->levels, (*ret_view)->ranges, NULL, 0, ret);
 	pthread_mutex_unlock(&catalog->io_mu);
 	ret->generation = 1;
+	ret->last_sequence = entry_sequence_beyond(ret->last_sequence);
 	return status == KV_OK ? KV_OK : kv_error_set(err, status, "out of memory for a checkpoint");
 }
 

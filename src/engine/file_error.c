@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 kv_status (file_error)(struct kv_error *err, kv_status status, const char *dir_path, const char *name,
 	uint64_t offset, const char *format, ...)
@@ -18,4 +19,11 @@ kv_status (file_error)(struct kv_error *err, kv_status status, const char *dir_p
 	vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
 	return status;
+}
+
+enum filename_kind file_error_which(const struct kv_error *err, uint64_t *ret_number)
+{
+	const char *slash = strrchr(err->file, '/');
+
+	return filename_parse(slash ? slash + 1 : err->file, ret_number);
 }

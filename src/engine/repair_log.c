@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* After a loss nobody knows which sequences were given out: so many are passed over. More than segments of any size hold. */
-#define SEQUENCES_SKIPPED (UINT64_C(1) << 32)
-
 struct replayed {
 	struct repair *repair;
 	struct memtable *memtable;
@@ -122,8 +119,8 @@ kv_status repair_log(struct repair *repair, uint64_t last_sequence, bool all, st
 		check_say(check, FSCK_LOST, "", "the change feed's history: it begins after the repair");
 	if (status == KV_OK) {
 		*ret_last = log.next_sequence > last_sequence + 1 ? log.next_sequence - 1 : last_sequence;
-		if ((log.lost || all) && *ret_last <= ENTRY_SEQUENCE_MAX - SEQUENCES_SKIPPED)
-			*ret_last += SEQUENCES_SKIPPED;
+		if (log.lost || all)
+			*ret_last = entry_sequence_beyond(*ret_last);
 	}
 	memtable_unref(replayed.memtable);
 	free(found);

@@ -89,6 +89,58 @@ START_TEST(what_is_there_is_left_alone)
 }
 END_TEST
 
+static uint64_t version_of(const char *key)
+{
+	struct store_value got;
+	uint64_t ret;
+
+	ck_assert_int_eq(store_get(small.store, NULL, slice_of_string(key), &got, NULL), KV_OK);
+	ret = got.version;
+	pinned_release(&got.value);
+	return ret;
+}
+
+/* Both go on, and a client who has seen one of them may come to the other. */
+START_TEST(versions_of_a_copy_are_none_that_the_original_gives_out)
+{
+	struct store_changes *changes;
+	uint64_t copied, later;
+	char *const original = small.disk.path;
+
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	copied = version_of("a");
+	ck_assert_int_eq(store_checkpoint(small.store, path, NULL), KV_OK);
+	ck_assert_int_eq(small_put(&small, "b", "here"), KV_OK);
+	later = version_of("b");
+	for (unsigned i = 0; i < 2; i++) { /* also when nothing was written in the copy before it was opened again */
+		small_store_crash(&small);
+		small.options.data_dir = path;
+		small_store_open(&small);
+	}
+	ck_assert_uint_eq(version_of("a"), copied);
+	ck_assert_int_eq(small_put(&small, "b", "there"), KV_OK);
+	ck_assert_uint_gt(version_of("b"), later + 1000000);
+	ck_assert_int_eq(store_changes_open(small.store, later, &changes, NULL), KV_GONE);
+	small.options.data_dir = original;
+}
+END_TEST
+
+START_TEST(a_file_that_is_missing_is_damage_and_told_where_it_was)
+{
+	struct kv_error err;
+	char name[64];
+
+	put_large("a");
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	snprintf(name, sizeof name, "%s", small_newest(&small, _i == 0 ? ".blob" : ".sst"));
+	ck_assert_int_eq(unlinkat(small.disk.dir.fd, name, 0), 0);
+	ck_assert_int_eq(store_checkpoint(small.store, path, &err), KV_CORRUPT);
+	ck_assert_msg(strncmp(err.file, small.disk.path, strlen(small.disk.path)) == 0, "%s", err.file);
+	ck_assert_str_eq(strrchr(err.file, '/') + 1, name);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("checkpoint");
@@ -98,6 +150,8 @@ int main(void)
 	tcase_add_loop_test(tests, a_failure_anywhere_leaves_no_directory, 0, 2);
 	tcase_add_test(tests, another_file_system_is_named);
 	tcase_add_test(tests, what_is_there_is_left_alone);
+	tcase_add_test(tests, versions_of_a_copy_are_none_that_the_original_gives_out);
+	tcase_add_loop_test(tests, a_file_that_is_missing_is_damage_and_told_where_it_was, 0, 2);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);
 }
