@@ -36,7 +36,7 @@ static kv_status open_dir(struct engine *engine, struct kv_error *err)
 	return status;
 }
 
-static void blobs_to_remove(void *engine)
+static void files_to_give_back(void *engine)
 {
 	background_kick_flush(engine);
 }
@@ -50,7 +50,9 @@ static kv_status init_parts(struct engine *engine, struct kv_error *err)
 		return out_of_memory(err);
 	engine->tables = table_cache_new(&engine->dir, &engine->id, engine->blocks,
 		options->open_tables_max);
-	engine->blobs = blob_set_new(&engine->dir, blobs_to_remove, engine);
+	if (engine->tables)
+		table_cache_on_full(engine->tables, files_to_give_back, engine);
+	engine->blobs = blob_set_new(&engine->dir, files_to_give_back, engine);
 	if (!engine->tables || !engine->blobs || health_init(&engine->health, options->event,
 			options->event_arg) != KV_OK ||
 		views_init(&engine->views) != KV_OK ||

@@ -18,6 +18,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { ROOM_PART = 8 }; /* of open_max is free after a trim, which waits for all readers: not each table that is opened then needs another one */
+
 struct open_reader {
 	struct sst_reader *reader; /* constant, as table */
 	struct table *table;
@@ -52,6 +54,8 @@ struct table_cache {
 	const struct store_id *id;
 	struct block_cache *blocks;
 	size_t open_max;
+	void (*full)(void *arg); /* set once, before there are tables; NULL: nobody is told */
+	void *full_arg;
 
 	_Atomic(struct table *) dropped;
 	_Atomic uint64_t open_readers;
@@ -81,6 +85,12 @@ struct table_cache *table_cache_new(const struct dir *dir, const struct store_id
 	cache->blocks = blocks;
 	cache->open_max = open_max;
 	return cache;
+}
+
+void table_cache_on_full(struct table_cache *cache, void (*full)(void *arg), void *arg)
+{
+	cache->full = full;
+	cache->full_arg = arg;
 }
 
 struct table_cache *table_cache_free(struct table_cache *cache)
@@ -165,6 +175,14 @@ bool table_note_damage(struct table *table)
 	return true;
 }
 
+bool table_forget_damage(struct table *table)
+{
+	if (!atomic_exchange_explicit(&table->damaged, false, memory_order_relaxed))
+		return false;
+	atomic_fetch_sub_explicit(&table->cache->damaged, 1, memory_order_relaxed);
+	return true;
+}
+
 bool table_is_obsolete(const struct table *table)
 {
 	return atomic_load_explicit(&table->obsolete, memory_order_relaxed);
@@ -182,6 +200,7 @@ static void unref_reader(struct table_cache *cache, struct open_reader *opened)
 	free(opened);
 }
 
+/* A file that is missing is damage here: views only hold tables that exist. */
 static kv_status open_reader_new(struct table *table, struct open_reader **ret, struct kv_error *err)
 {
 	struct table_cache *cache = table->cache;
@@ -192,7 +211,11 @@ static kv_status open_reader_new(struct table *table, struct open_reader **ret, 
 		return kv_error_set(err, KV_NO_MEMORY, "cannot open a table");
 	status = sst_reader_open(cache->dir, cache->id, table->meta.number, &table->meta, cache->blocks,
 		&opened->reader, err);
+	if (status == KV_NOT_FOUND)
+		status = KV_CORRUPT;
 	if (status != KV_OK) {
+		if (err)
+			err->status = status;
 		free(opened);
 		return status;
 	}
@@ -211,7 +234,12 @@ static void note_used(struct table *table)
 		atomic_store_explicit(&table->used, true, memory_order_relaxed);
 }
 
-/* The table's reader, opened when there is none. A file that is missing is damage here: views only hold tables that exist. */
+static bool is_full(const struct table_cache *cache)
+{
+	return atomic_load_explicit(&cache->open_readers, memory_order_relaxed) > cache->open_max;
+}
+
+/* The table's reader, opened when there is none. */
 static kv_status get_open(struct table *table, struct open_reader **ret, struct kv_error *err)
 {
 	struct open_reader *opened = atomic_load_explicit(&table->opened, memory_order_acquire);
@@ -224,13 +252,8 @@ static kv_status get_open(struct table *table, struct open_reader **ret, struct 
 		return KV_OK;
 	}
 	status = open_reader_new(table, &mine, err);
-	if (status == KV_NOT_FOUND)
-		status = KV_CORRUPT;
-	if (status != KV_OK) {
-		if (err)
-			err->status = status;
+	if (status != KV_OK)
 		return status;
-	}
 	if (atomic_compare_exchange_strong_explicit(&table->opened, &opened, mine, memory_order_acq_rel,
 		    memory_order_acquire)) {
 		*ret = mine;
@@ -238,6 +261,8 @@ static kv_status get_open(struct table *table, struct open_reader **ret, struct 
 		unref_reader(table->cache, mine);
 		*ret = opened;
 	}
+	if (is_full(table->cache) && table->cache->full)
+		table->cache->full(table->cache->full_arg);
 	return KV_OK;
 }
 
@@ -287,6 +312,13 @@ static kv_status ref_open(struct table *table, struct open_reader **ret, struct 
 		atomic_fetch_add_explicit(&(*ret)->refs, 1, memory_order_relaxed);
 	rcu_leave();
 	return status;
+}
+
+/* Whether it is open, or there is room for one more. */
+static bool stays_open(const struct table *table)
+{
+	return atomic_load_explicit(&table->opened, memory_order_relaxed) != NULL ||
+		atomic_load_explicit(&table->cache->open_readers, memory_order_relaxed) < table->cache->open_max;
 }
 
 /* What table_iter() took. */
@@ -343,8 +375,11 @@ kv_status table_check(struct table *table, struct kv_error *err)
 kv_status table_warm(struct table *table, struct kv_error *err)
 {
 	struct open_reader *opened;
-	kv_status status = ref_open(table, &opened, err);
+	kv_status status;
 
+	if (!stays_open(table))
+		return KV_OK; /* what is in the block cache goes with the reader */
+	status = ref_open(table, &opened, err);
 	if (status != KV_OK)
 		return status;
 	status = sst_reader_warm(opened->reader, err);
@@ -378,7 +413,7 @@ kv_status table_hold_blobs(struct table *table, struct blob_set *blobs, struct k
 
 	if (table->meta.blobs == 0)
 		return KV_OK;
-	status = ref_open(table, &opened, err);
+	status = stays_open(table) ? ref_open(table, &opened, err) : open_reader_new(table, &opened, err);
 	if (status != KV_OK)
 		return status;
 	list = sst_reader_blobs(opened->reader);
@@ -415,22 +450,24 @@ static void take_off_list(struct table_cache *cache, struct table *table)
 		table->next->prev = table->prev;
 }
 
-/* Takes readers away from tables, those first that were not used since the last trim, until `open_max` are left. Returns them as a
- * list; they may still be in use. */
+/* Where there are more than `open_max`: takes readers away from tables, those first that were not used since the last trim, until there is
+ * room for some others again. Returns them as a list; they may still be in use. */
 static struct open_reader *detach_locked(struct table_cache *cache)
 {
 	struct open_reader *ret = NULL;
-	size_t open = 0;
+	size_t open = 0, keep = cache->open_max;
 
 	for (struct table *table = cache->tables; table; table = table->next)
 		open += atomic_load_explicit(&table->opened, memory_order_relaxed) != NULL;
+	if (open > keep)
+		keep -= keep / ROOM_PART;
 	/* in the second round nothing counts as used, unless it was in between */
 	for (int round = 0; round < 2; round++) {
 		for (struct table *table = cache->tables; table; table = table->next) {
 			bool used = atomic_exchange_explicit(&table->used, false, memory_order_relaxed);
 			struct open_reader *opened;
 
-			if (open <= cache->open_max || used)
+			if (open <= keep || used)
 				continue;
 			opened = atomic_exchange_explicit(&table->opened, NULL, memory_order_acq_rel);
 			if (!opened)
@@ -439,7 +476,7 @@ static struct open_reader *detach_locked(struct table_cache *cache)
 			ret = opened;
 			open--;
 		}
-		if (open <= cache->open_max)
+		if (open <= keep)
 			break;
 	}
 	return ret;

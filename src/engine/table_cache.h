@@ -18,12 +18,15 @@ struct table;
 /* All borrowed and constant. `open_max`: readers open at a time (soft: exceeded until the next trim). NULL when out of memory. */
 struct table_cache *table_cache_new(const struct dir *dir, const struct store_id *id,
 	struct block_cache *blocks, size_t open_max);
+/* `full` is called by whoever has opened a table beyond that, each time: it is to see that table_cache_trim() comes. It may be inside a read
+ * section: `full` waits for nobody who waits for RCU. Before there are tables. */
+void table_cache_on_full(struct table_cache *cache, void (*full)(void *arg), void *arg);
 struct table_cache *table_cache_free(struct table_cache *cache); /* no table may be left */
 
 /* A table with one reference; copies the meta. Does not open it. NULL when out of memory. */
 struct table *table_new(struct table_cache *cache, const struct sst_meta *meta);
 /* The table takes a reference on each blob file that its entries point to, and gives it up when it is freed. Reads their list from the file, when there is
- * one; before the table gets into a view. KV_CORRUPT, KV_IO, KV_NO_MEMORY: it holds none. */
+ * one, and leaves it open where there is room; before the table gets into a view. KV_CORRUPT, KV_IO, KV_NO_MEMORY: it holds none. */
 kv_status table_hold_blobs(struct table *table, struct blob_set *blobs, struct kv_error *err);
 /* The numbers of these files. While the table is referenced. */
 void table_each_blob(const struct table *table, void (*each)(void *arg, uint64_t number), void *arg);
@@ -44,6 +47,8 @@ enum table_mark table_get_mark(const struct table *table);
 
 /* Damage was found in it, by whomever. True the first time. Any thread. */
 bool table_note_damage(struct table *table);
+/* It has passed. True when there was some. Any thread. */
+bool table_forget_damage(struct table *table);
 /* Whether it has left the tree, so that what is found in it is of no interest any more. Any thread. */
 bool table_is_obsolete(const struct table *table);
 
@@ -66,7 +71,7 @@ kv_status table_share(struct table *table, struct slice start, struct slice end,
 /* Opens the reader now, to find damage early. */
 kv_status table_check(struct table *table, struct kv_error *err);
 
-/* Brings the table's blocks into the block cache as far as there is room. Outside of a read section; while the table is referenced. */
+/* Brings the table's blocks into the block cache as far as there is room, and leaves it open; not where too many are. Outside of a read section; while the table is referenced. */
 kv_status table_warm(struct table *table, struct kv_error *err);
 /* That was not done; somebody is to take it, once, and do it later. Any thread. */
 void table_leave_cold(struct table *table);

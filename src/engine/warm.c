@@ -60,11 +60,21 @@ static bool is_stopped(struct engine *engine)
 	return ret;
 }
 
+/* It is not filled to the last byte, since no block makes room for another one here. */
+static bool cache_has_room(struct engine *engine)
+{
+	struct block_cache_stats stats;
+
+	block_cache_get_stats(engine->blocks, &stats);
+	return stats.bytes < stats.capacity - stats.capacity / 16;
+}
+
 void warm_left_out(struct engine *engine)
 {
 	struct table *table = NULL;
 
-	while (!is_stopped(engine) && background_quiet_us(engine) >= LOG_QUIET_US && (table = take_cold(engine)) != NULL) {
+	while (!is_stopped(engine) && background_quiet_us(engine) >= LOG_QUIET_US && cache_has_room(engine) &&
+		(table = take_cold(engine)) != NULL) {
 		read_table(engine, table);
 		table_unref(table);
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 int runner_run(Suite *suite)
 {
@@ -80,6 +81,23 @@ unsigned runner_open_descriptors(void)
 	ck_assert_ptr_nonnull(dir);
 	while (readdir(dir))
 		count++;
+	closedir(dir);
+	return count;
+}
+
+unsigned runner_open_files(const char *ending)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	unsigned count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((entry = readdir(dir))) {
+		char target[4096];
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+
+		count += len >= (ssize_t)strlen(ending) && memcmp(target + len - strlen(ending), ending, strlen(ending)) == 0;
+	}
 	closedir(dir);
 	return count;
 }

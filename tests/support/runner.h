@@ -39,6 +39,8 @@ size_t runner_first(void);
 
 /* Descriptors that the process has open, and some more, always as many. */
 unsigned runner_open_descriptors(void);
+/* Those of files whose name ends so. */
+unsigned runner_open_files(const char *ending);
 
 /* Check cannot tell the time of a test that takes longer than 2^31 microseconds, and fails it: a long run is cut into so many. */
 enum { RUNNER_LONG_PARTS = 32 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Opening, looking after and ending an engine in the states that are not the usual ones. */
+#include "base/clock.h"
 #include "support/runner.h"
 #include "support/small_store.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
 static struct small_store small;
@@ -152,6 +154,71 @@ START_TEST(an_open_that_cannot_start_a_thread_leaves_nothing_behind)
 }
 END_TEST
 
+enum { OPEN_MAX = 8, TABLES = 40 };
+
+static void make_tables(const char *value)
+{
+	char key[32];
+
+	small_store_crash(&small);
+	small.options.open_tables_max = OPEN_MAX;
+	small.options.large_value_bytes = 4096;
+	small.options.tunables.compaction_threshold = 64;
+	small_store_open(&small);
+	for (unsigned i = 0; i < TABLES; i++) {
+		snprintf(key, sizeof key, "key%06u", i);
+		ck_assert_int_eq(small_put(&small, key, value), KV_OK);
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	}
+	ck_assert_uint_ge(small_tables(&small), TABLES);
+}
+
+/* Nobody writes, so nothing else wakes the thread that closes them; a round takes no minute. */
+START_TEST(no_more_tables_stay_open_than_may_be)
+{
+	char key[32];
+
+	make_tables("v");
+	small_store_crash(&small);
+	small_store_open(&small);
+	small_wait_for_spare(&small);
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t deadline = clock_monotonic_us() + 40 * 1000000;
+
+		for (unsigned i = 0; i < TABLES; i++) {
+			snprintf(key, sizeof key, "key%06u", i);
+			small_expect(&small, key, "v");
+		}
+		while (runner_open_files(".sst") > OPEN_MAX) {
+			ck_assert_uint_lt(clock_monotonic_us(), deadline);
+			ck_assert_int_ge(sched_yield(), 0);
+		}
+	}
+}
+END_TEST
+
+static void expect_few_open(void *arg, enum fault_op op, const char *name)
+{
+	(void)arg;
+	if (op == FAULT_OPEN && strstr(name, ".sst"))
+		ck_assert_uint_le(runner_open_files(".sst"), OPEN_MAX + 1);
+}
+
+/* Each of them has to tell which large values it needs. */
+START_TEST(a_start_opens_no_more_tables_than_may_be)
+{
+	static char large[5001];
+
+	memset(large, 'l', sizeof large - 1);
+	make_tables(large);
+	small_store_crash(&small);
+	fault_fs_hook(small.disk.fault, expect_few_open, NULL);
+	small_store_open(&small);
+	ck_assert_uint_le(runner_open_files(".sst"), OPEN_MAX);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("engine");
@@ -163,6 +230,8 @@ int main(void)
 	tcase_add_test(tcase, an_open_that_cannot_start_a_thread_leaves_nothing_behind);
 	tcase_add_test(tcase, a_failed_store_is_not_compacted);
 	tcase_add_test(tcase, used_up_descriptors_refuse_for_a_while_and_break_nothing);
+	tcase_add_test(tcase, no_more_tables_stay_open_than_may_be);
+	tcase_add_test(tcase, a_start_opens_no_more_tables_than_may_be);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }

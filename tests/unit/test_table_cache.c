@@ -137,6 +137,42 @@ START_TEST(trim_closes_those_that_were_not_used_lately)
 }
 END_TEST
 
+static void count_calls(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+START_TEST(whoever_opens_one_too_many_asks_for_a_trim_which_makes_room_for_some)
+{
+	struct table_cache *own = table_cache_new(&dir, &sst_model_id, blocks, 8);
+	struct table_cache_stats stats;
+	struct table *many[20];
+	unsigned calls = 0;
+
+	table_cache_on_full(own, count_calls, &calls);
+	for (unsigned i = 0; i < 20; i++) {
+		many[i] = table_new(own, table_meta(tables[i % TABLES]));
+		ck_assert_ptr_nonnull(many[i]);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		ck_assert_int_eq(table_check(many[i], NULL), KV_OK);
+		ck_assert_uint_eq(calls, i < 8 ? 0 : i - 7);
+	}
+	ck_assert_int_eq(table_warm(many[0], NULL), KV_OK); /* is open */
+	ck_assert_int_eq(table_cache_trim(own, NULL), KV_OK);
+	table_cache_get_stats(own, &stats);
+	ck_assert_uint_eq(stats.open_readers, 7);
+	for (unsigned i = 0; i < 20; i++) /* what does not stay open is not read for the cache */
+		ck_assert_int_eq(table_warm(many[i], NULL), KV_OK);
+	table_cache_get_stats(own, &stats);
+	ck_assert_uint_eq(stats.open_readers, 8);
+	ck_assert_uint_eq(calls, 12);
+	for (unsigned i = 0; i < 20; i++)
+		table_unref(many[i]);
+	table_cache_free(own);
+}
+END_TEST
+
 START_TEST(an_iterator_outlives_trim_and_the_last_reference)
 {
 	struct iter *iter = table_iter(tables[0], _i);
@@ -313,6 +349,9 @@ START_TEST(damage_is_found_when_a_table_is_warmed)
 	ck_assert_int_eq(table_warm(tables[0], &err), KV_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(err.file, "000001.sst"));
 	ck_assert_int_eq(table_warm(tables[1], NULL), KV_OK);
+	table_unref(tables[1]);
+	tables[1] = NULL;
+	ck_assert_int_eq(table_cache_trim(cache, NULL), KV_OK); /* room for one more */
 	fault_fs_add(fault, (struct fault_rule){ .op = FAULT_PREAD, .nth = 1, .from_then_on = true, .errnum = EIO });
 	ck_assert_int_eq(table_warm(tables[2], &err), KV_IO);
 }
@@ -410,6 +449,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_table_is_opened_at_its_first_use);
 	tcase_add_test(tc, trim_closes_those_that_were_not_used_lately);
+	tcase_add_test(tc, whoever_opens_one_too_many_asks_for_a_trim_which_makes_room_for_some);
 	tcase_add_loop_test(tc, an_iterator_outlives_trim_and_the_last_reference, 0, 2);
 	tcase_add_test(tc, the_file_of_a_live_table_is_never_removed);
 	tcase_add_test(tc, a_failed_unlink_is_reported_and_the_rest_is_done);
