@@ -12,7 +12,7 @@ enum {
 	RETRY_US = 1300 * 1000, /* not that of the flush thread: on a full disk each would find what the other has just taken */
 };
 
-/* One compaction. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
+/* One compaction; `err` is not NULL. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
 static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
 {
 	struct compaction_job job;
@@ -24,7 +24,7 @@ static kv_status compact_once(struct engine *engine, bool manual, struct kv_erro
 		return kv_error_set(err, status, "%s", status == KV_CORRUPT ?
 			"a damaged table cannot be compacted" : "out of memory for a compaction");
 	status = compaction_job_run(&job, err);
-	compaction_job_end(&job, status);
+	compaction_job_end(&job, status, err);
 	if (status != KV_OK && !(status == KV_CORRUPT && damage_report_error(engine, err)))
 		health_report(&engine->health, "cannot compact", err);
 	views_reclaim(&engine->views);

@@ -3,13 +3,14 @@
  * A job: the levels of the current view are described to compact_pick (policy), what it picked is marked as busy, merged with
  * compact_run (mechanism), and made live with catalog_apply.
  *
- * A damaged input stays marked for the rest of the process: it is reported once, its keys fail, and the rest
- * of the store goes on being compacted.
+ * A damaged input stays marked, until the scrub has read it without a fault: it is reported once, its keys fail, and the rest of the
+ * store, the other inputs included, goes on being compacted around it.
  */
 #include "engine/compaction_job.h"
 
 #include "base/clock.h"
 #include "engine/compact_ranges.h"
+#include "engine/file_error.h"
 #include "engine/iter_level.h"
 #include "engine/iter_merge.h"
 
@@ -142,6 +143,7 @@ static struct pick_options pick_options(struct engine *engine, bool manual)
 	if (manual) {
 		options.manual_sequence = background->manual_sequence;
 		options.now_unix_ms = background->manual_unix_ms;
+		options.level0_first = !background->manual_after_level0;
 	}
 	pthread_mutex_unlock(&background->mu);
 	return options;
@@ -256,6 +258,13 @@ kv_status compaction_write_tables(struct engine *engine, struct compact_run *run
 	return status;
 }
 
+void compaction_discard(struct engine *engine, const struct compact_result *result, kv_status status)
+{
+	/* what catalog_apply() fails with otherwise may leave a MANIFEST that names them */
+	if (status == KV_NO_SPACE || status == KV_NO_MEMORY || status == KV_CORRUPT)
+		compact_result_remove(result, &engine->dir);
+}
+
 static kv_status merge_inputs(struct compaction_job *job, struct compact_result *ret, struct kv_error *err)
 {
 	struct compact_run run = {
@@ -323,8 +332,7 @@ static kv_status install_result(struct compaction_job *job, const struct compact
 	}
 	if (status == KV_OK)
 		status = replace_inputs(job, tables, made, err);
-	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
-		compact_result_remove(result, &job->engine->dir);
+	compaction_discard(job->engine, result, status);
 	for (size_t i = 0; i < made; i++) {
 		if (status == KV_OK)
 			warm_new_table(job->engine, tables[i]);
@@ -393,6 +401,20 @@ static void mark_locked(struct compaction_job *job, enum table_mark mark)
 			table_set_mark(job->inputs[side][i], mark);
 }
 
+/* Only the table that is to blame. Where the error names no table, nobody knows which it is, and all of them stay out of the next picks. A
+ * result that cannot be read is no input, and is made again. */
+static void mark_damaged_locked(struct compaction_job *job, const struct kv_error *err)
+{
+	uint64_t number;
+	bool named = file_error_which(err, &number) == FILENAME_TABLE;
+
+	for (unsigned side = 0; side < 2; side++)
+		for (size_t i = 0; i < job->input_count[side]; i++)
+			if (!named || table_meta(job->inputs[side][i])->number == number)
+				table_set_mark(job->inputs[side][i], TABLE_DAMAGED);
+	atomic_store_explicit(&job->engine->background.damaged, true, memory_order_relaxed);
+}
+
 /* Where the next compaction of this level goes on. */
 static void move_cursor_locked(struct background *background, const struct compaction_job *job)
 {
@@ -406,12 +428,14 @@ static void move_cursor_locked(struct background *background, const struct compa
 }
 
 /* One more is under way; there may be work for another thread beside it. */
-static void job_begin(struct compaction_job *job)
+static void job_begin(struct compaction_job *job, bool manual)
 {
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
 	mark_locked(job, TABLE_BUSY);
+	if (manual)
+		background->manual_after_level0 = job->pick.reason == PICK_LEVEL0;
 	background->running++;
 	background->compact_kicked = true;
 	pthread_cond_signal(&background->compact_wake);
@@ -448,7 +472,7 @@ kv_status compaction_job_take(struct engine *engine, bool manual, struct compact
 		if (status == KV_OK)
 			status = find_inputs(job);
 		if (status == KV_OK)
-			job_begin(job);
+			job_begin(job, manual);
 		else
 			job_free(job);
 	}
@@ -456,14 +480,14 @@ kv_status compaction_job_take(struct engine *engine, bool manual, struct compact
 	return status;
 }
 
-void compaction_job_end(struct compaction_job *job, kv_status status)
+void compaction_job_end(struct compaction_job *job, kv_status status, const struct kv_error *err)
 {
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
-	mark_locked(job, status == KV_CORRUPT ? TABLE_DAMAGED : TABLE_FREE);
+	mark_locked(job, TABLE_FREE);
 	if (status == KV_CORRUPT)
-		atomic_store_explicit(&background->damaged, true, memory_order_relaxed);
+		mark_damaged_locked(job, err);
 	if (status == KV_OK)
 		move_cursor_locked(background, job);
 	background->running--;

@@ -29,12 +29,14 @@ struct compaction_job {
 /* Picks one and marks its inputs. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage is in the way. */
 kv_status compaction_job_take(struct engine *engine, bool manual, struct compaction_job *job);
 kv_status compaction_job_run(struct compaction_job *job, struct kv_error *err);
-/* Unmarks the inputs, and frees the content. `status`: what the run came to. */
-void compaction_job_end(struct compaction_job *job, kv_status status);
+/* Unmarks the inputs, and frees the content. `status`, `err`: what the run came to; the input that KV_CORRUPT names stays marked as damaged. */
+void compaction_job_end(struct compaction_job *job, kv_status status, const struct kv_error *err);
 
 /* compact_run with what is the same for flush and compaction: directory, options, time, the snapshots of now, file numbers. `input` is
  * borrowed; NULL: memory ran out for it. */
 kv_status compaction_write_tables(struct engine *engine, struct compact_run *run, struct iter *input,
 	struct compact_result *ret, struct kv_error *err);
+/* Removes tables that were written and did not come into a view, as far as `status` tells that no MANIFEST can name them. */
+void compaction_discard(struct engine *engine, const struct compact_result *result, kv_status status);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "engine/damage_report.h"
 
-#include "engine/filename.h"
+#include "engine/file_error.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,6 +54,22 @@ void damage_report_table(
 		tell(engine, table, err, "some");
 }
 
+void damage_report_passed(struct engine *engine, struct table *table)
+{
+	struct background *background = &engine->background;
+
+	pthread_mutex_lock(&background->mu);
+	if (table_get_mark(table) == TABLE_DAMAGED) {
+		table_set_mark(table, TABLE_FREE);
+		background->compact_kicked = true;
+		pthread_cond_broadcast(&background->compact_wake);
+	}
+	pthread_mutex_unlock(&background->mu);
+	if (table_forget_damage(table))
+		health_event(&engine->health, LOG_LEVEL_WARNING, "%06" PRIu64 ".sst, which could not be read before, can be",
+			table_meta(table)->number);
+}
+
 struct search {
 	uint64_t number;
 	bool found;
@@ -90,10 +106,9 @@ static struct table *find_table(struct engine *engine, enum filename_kind kind, 
 
 bool damage_report_error(struct engine *engine, const struct kv_error *err)
 {
-	const char *slash = strrchr(err->file, '/');
 	struct table *table;
 	uint64_t number;
-	enum filename_kind kind = filename_parse(slash ? slash + 1 : err->file, &number);
+	enum filename_kind kind = file_error_which(err, &number);
 
 	if (kind != FILENAME_TABLE && kind != FILENAME_BLOB)
 		return false;

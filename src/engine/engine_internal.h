@@ -90,6 +90,7 @@ struct background {
 	uint64_t manual_done;
 	uint64_t manual_sequence;    /* what engine_compact() covers: the last sequence when it was called, */
 	uint64_t manual_unix_ms;     /* ... and what had expired by then */
+	bool manual_after_level0;    /* its last step was one of level 0 on behalf of those who write meanwhile: the next one is its own */
 	kv_status manual_status;
 	struct kv_error manual_error;
 	unsigned running;            /* compactions; their inputs are marked as busy */

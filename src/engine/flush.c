@@ -91,8 +91,7 @@ static kv_status flush_memtable(struct engine *engine, struct memtable *memtable
 
 	if (status == KV_OK)
 		status = publish(engine, memtable, &result, err);
-	if (status == KV_NO_SPACE || status == KV_NO_MEMORY)
-		compact_result_remove(&result, &engine->dir);
+	compaction_discard(engine, &result, status);
 	if (status == KV_OK) {
 		unsynced_forget(&engine->unsynced, memtable_last_sequence(memtable));
 		count_up(&engine->counters.flushes, 1);
@@ -123,6 +122,19 @@ static bool has_frozen(struct engine *engine)
 	return ret;
 }
 
+static void reclaim(struct engine *engine)
+{
+	struct kv_error err = { 0 };
+
+	views_reclaim(&engine->views);
+	if (table_cache_trim(engine->tables, &err) != KV_OK)
+		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a table: %s", err.text);
+	if (blob_set_trim(engine->blobs, &err) != KV_OK)
+		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a large value: %s", err.text);
+	if (background_quiet_us(engine) >= LOG_QUIET_US)
+		huge_pages_give_back();
+}
+
 static kv_status flush_all(struct engine *engine)
 {
 	struct memtable *memtable;
@@ -135,7 +147,7 @@ static kv_status flush_all(struct engine *engine)
 		if (status != KV_OK) {
 			health_report(&engine->health, "cannot flush memory to a table", &err);
 		} else {
-			views_reclaim(&engine->views); /* its memory comes back before the next one is flushed */
+			reclaim(engine); /* its memory comes back before the next one is flushed, and who keeps writing keeps nothing from being given back */
 			background_kick_compact(engine);
 			if (catalog_has_retired(&engine->catalog))
 				spare_make(engine); /* tried again after the last one */
@@ -197,19 +209,6 @@ static uint64_t flush_by_age(struct engine *engine)
 		return first + interval;
 	commit_want_rotation(engine);
 	return now + RETRY_US;
-}
-
-static void reclaim(struct engine *engine)
-{
-	struct kv_error err = { 0 };
-
-	views_reclaim(&engine->views);
-	if (table_cache_trim(engine->tables, &err) != KV_OK)
-		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a table: %s", err.text);
-	if (blob_set_trim(engine->blobs, &err) != KV_OK)
-		health_event(&engine->health, LOG_LEVEL_WARNING, "cannot remove a large value: %s", err.text);
-	if (background_quiet_us(engine) >= LOG_QUIET_US)
-		huge_pages_give_back();
 }
 
 /* What a start on a full disk has left to be done. */

@@ -32,6 +32,7 @@ struct scrubber {
 	uint64_t bytes;     /* of all that is in the list */
 	uint64_t listed_us; /* 0: the list is not good */
 	uint64_t saved_us;
+	uint64_t now_us, seen_us; /* the scrub's own time, and what the monotonic clock was when it was looked at last */
 	bool loaded; /* the progress of earlier processes */
 	bool dirty;  /* there is progress to save */
 
@@ -45,9 +46,16 @@ static uint64_t interval_of(struct engine *engine)
 	return atomic_load_explicit(&engine->scrub_interval_s, memory_order_relaxed);
 }
 
-static uint64_t now_unix_s(void)
+/* The wall clock, which stands when it was set back; meanwhile the monotonic one goes on in its place. */
+static uint64_t now_unix_s(struct scrubber *scrubber)
 {
-	return clock_wall_ms() / 1000;
+	uint64_t wall = clock_wall_us(), monotonic = clock_monotonic_us();
+
+	scrubber->now_us += monotonic - scrubber->seen_us;
+	scrubber->seen_us = monotonic;
+	if (scrubber->now_us < wall)
+		scrubber->now_us = wall;
+	return scrubber->now_us / 1000000;
 }
 
 /* ---- reading slowly ---- */
@@ -135,6 +143,8 @@ static kv_status check_table(struct scrubber *scrubber)
 	struct kv_error err = { 0 };
 	kv_status status = read_table(scrubber, &err);
 
+	if (status == KV_OK)
+		damage_report_passed(scrubber->engine, scrubber->table);
 	if (is_temporary(status))
 		return status;
 	/* after a failed read a compaction may try, which will know what to do when it fails, too
@@ -227,7 +237,7 @@ static kv_status refresh(struct scrubber *scrubber)
 	if (status != KV_OK)
 		return status;
 	scrub_list_sort(&listing.list);
-	if (scrub_plan_carry(&listing.list, &scrubber->list, scrubber->first_new, now_unix_s()) > 0)
+	if (scrub_plan_carry(&listing.list, &scrubber->list, scrubber->first_new, now_unix_s(scrubber)) > 0)
 		scrubber->dirty =
 			true; /* files of this process should not be read at once by the next */
 	scrub_list_free(&scrubber->list);
@@ -340,7 +350,7 @@ static void tell_progress(struct scrubber *scrubber, uint64_t interval_s)
 {
 	struct scrub *scrub = &scrubber->engine->scrub;
 
-	atomic_store(&scrub->due, scrub_plan_due(&scrubber->list, interval_s, now_unix_s()));
+	atomic_store(&scrub->due, scrub_plan_due(&scrubber->list, interval_s, now_unix_s(scrubber)));
 	atomic_store(&scrub->files, scrubber->list.count);
 }
 
@@ -355,7 +365,7 @@ static uint64_t work(struct scrubber *scrubber)
 {
 	struct engine *engine = scrubber->engine;
 	uint64_t interval_s = interval_of(engine), now_us = clock_monotonic_us(),
-		 now_s = now_unix_s(), due_s;
+		 now_s = now_unix_s(scrubber), due_s;
 	kv_status status = KV_OK;
 	size_t i;
 
@@ -384,7 +394,7 @@ static uint64_t work(struct scrubber *scrubber)
 	}
 	if (status != KV_OK)
 		return clock_monotonic_us() + RETRY_US;
-	scrubber->list.items[i].checked_unix_s = now_unix_s();
+	scrubber->list.items[i].checked_unix_s = now_unix_s(scrubber);
 	scrubber->dirty = true;
 	return 0;
 }
@@ -395,6 +405,7 @@ static void *scrub_thread(void *arg)
 	struct background *background = &engine->background;
 	struct scrubber scrubber = { .engine = engine,
 		.saved_us = clock_monotonic_us(),
+		.seen_us = clock_monotonic_us(),
 		.first_new = atomic_load(&engine->catalog.next_file_number) };
 
 	pthread_setname_np(pthread_self(), "scrub");

@@ -47,7 +47,7 @@ tests_unit_test_read_memory_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_scrub
 TESTS += tests/unit/test_scrub
 LONG_TESTS += tests/unit/test_scrub
-tests_unit_test_scrub_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)
+tests_unit_test_scrub_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK) -Wl,--wrap=clock_gettime
 check_PROGRAMS += tests/unit/test_repair
 TESTS += tests/unit/test_repair
 tests_unit_test_repair_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK)

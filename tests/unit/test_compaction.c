@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The compaction threads: that they keep the tables few, keep going, and meet damage and full disks as they should. */
+#define _GNU_SOURCE
 #include "base/clock.h"
 #include "support/runner.h"
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static struct small_store small;
 
@@ -321,6 +325,71 @@ START_TEST(compactions_by_hand_and_by_themselves_do_not_take_each_other_for_dama
 }
 END_TEST
 
+enum { MANY_KEYS = 40000, STEPS_MIN = 12, FRESH_TABLES = 7 };
+
+struct steps {
+	atomic_bool started, go;
+	atomic_uint tables;       /* begun by the compaction thread */
+	atomic_uint_fast64_t level0; /* tables in level 0 when it had begun STEPS_MIN */
+};
+
+static void watch_steps(void *arg, enum fault_op op, const char *name)
+{
+	struct steps *steps = arg;
+	char thread[16];
+
+	if (op != FAULT_OPEN || !strstr(name, ".sst") || faccessat(small.disk.dir.fd, name, F_OK, 0) == 0 ||
+		pthread_getname_np(pthread_self(), thread, sizeof thread) != 0 || strcmp(thread, "compaction") != 0)
+		return;
+	atomic_store(&steps->started, true);
+	while (!atomic_load(&steps->go))
+		sched_yield();
+	if (atomic_fetch_add(&steps->tables, 1) == STEPS_MIN) {
+		struct store_stats stats;
+
+		store_get_stats(small.store, &stats);
+		atomic_store(&steps->level0, stats.levels[0].tables);
+	}
+}
+
+static void *compact_all(void *arg)
+{
+	*(kv_status *)arg = store_compact(small.store, NULL);
+	return NULL;
+}
+
+/* Writers wait for level 0, so it may not wait until the whole of a large store is merged. */
+START_TEST(level_0_stays_short_while_everything_is_merged)
+{
+	struct steps steps = { .level0 = UINT64_MAX };
+	kv_status status = KV_IO;
+	pthread_t thread;
+	char from[32], to[32];
+
+	small.options.tunables.compaction_threshold = 2;
+	small_store_open(&small);
+	small_fill(&small, 0, MANY_KEYS, "a value that makes many tables in the lowest level");
+	ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	for (unsigned i = 100; i < MANY_KEYS; i += 200) { /* each table has something to be rewritten for */
+		snprintf(from, sizeof from, "key%06u", i);
+		snprintf(to, sizeof to, "key%06u", i + 1);
+		ck_assert_int_eq(small_delete_range(&small, from, to), KV_OK);
+	}
+	fault_fs_hook(small.disk.fault, watch_steps, &steps);
+	ck_assert_int_eq(pthread_create(&thread, NULL, compact_all, &status), 0);
+	while (!atomic_load(&steps.started))
+		ck_assert_int_ge(sched_yield(), 0);
+	flush_many(FRESH_TABLES);
+	atomic_store(&steps.go, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(status, KV_OK);
+	ck_assert_uint_gt(atomic_load(&steps.tables), STEPS_MIN);
+	ck_assert_uint_lt(atomic_load(&steps.level0), FRESH_TABLES);
+	small_store_crash(&small); /* nobody is in the hook any more */
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+}
+END_TEST
+
 enum { READERS = 4 };
 static _Atomic bool stop_reading;
 
@@ -387,6 +456,7 @@ int main(void)
 	tcase_add_test(tcase, deletes_do_not_wait_for_compaction_on_a_full_disk);
 	tcase_add_test(tcase, deletes_come_to_the_tables_of_a_full_disk_also_where_level_0_is_long);
 	tcase_add_test(tcase, compactions_by_hand_and_by_themselves_do_not_take_each_other_for_damage);
+	tcase_add_test(tcase, level_0_stays_short_while_everything_is_merged);
 	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);

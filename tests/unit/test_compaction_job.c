@@ -3,6 +3,7 @@
 #include "engine/compaction_job.h"
 
 #include "base/clock.h"
+#include "engine/file_error.h"
 #include "support/disk.h"
 #include "support/runner.h"
 
@@ -131,6 +132,14 @@ static void expect_that_nobody_keeps(struct view *view)
 	}
 }
 
+static void take_by_hand(struct compaction_job *job)
+{
+	pthread_mutex_lock(&engine->background.mu);
+	engine->background.manual_sequence = UINT64_MAX;
+	pthread_mutex_unlock(&engine->background.mu);
+	ck_assert_int_eq(compaction_job_take(engine, true, job), KV_OK);
+}
+
 START_TEST(a_compaction_that_takes_long_keeps_no_memtable)
 {
 	struct compaction_job job;
@@ -141,16 +150,65 @@ START_TEST(a_compaction_that_takes_long_keeps_no_memtable)
 	flush_keys(0, 1, 10);
 	view = views_acquire(&engine->views);
 	expect_that_nobody_keeps(view);
-	pthread_mutex_lock(&engine->background.mu);
-	engine->background.manual_sequence = UINT64_MAX;
-	pthread_mutex_unlock(&engine->background.mu);
-	ck_assert_int_eq(compaction_job_take(engine, true, &job), KV_OK);
+	take_by_hand(&job);
 	ck_assert_uint_eq(job.input_count[0], 2);
 	expect_that_nobody_keeps(view);
 	view_unref(view); /* the tables stay: the job has references on them */
 	ck_assert_int_eq(compaction_job_run(&job, NULL), KV_OK);
-	compaction_job_end(&job, KV_OK);
+	compaction_job_end(&job, KV_OK, NULL);
 	ck_assert_uint_eq(level0_tables(), 0);
+}
+END_TEST
+
+/* How many are marked as damaged; they are no more then. */
+static unsigned take_marks(uint64_t *ret_number)
+{
+	struct view *view = views_acquire(&engine->views);
+	unsigned ret = 0;
+
+	pthread_mutex_lock(&engine->background.mu);
+	for (size_t i = 0; i < view->levels[0]->count; i++) {
+		struct table *table = view->levels[0]->tables[i];
+
+		ck_assert_int_ne(table_get_mark(table), TABLE_BUSY);
+		if (table_get_mark(table) != TABLE_DAMAGED)
+			continue;
+		ret++;
+		*ret_number = table_meta(table)->number;
+		table_set_mark(table, TABLE_FREE);
+	}
+	pthread_mutex_unlock(&engine->background.mu);
+	view_unref(view);
+	return ret;
+}
+
+/* The others go on being compacted. */
+START_TEST(only_the_table_that_is_damaged_stays_marked)
+{
+	struct compaction_job job;
+	char name[FILENAME_MAX_BYTES];
+	struct kv_error err;
+	uint64_t number, marked;
+
+	open_engine(64);
+	for (unsigned i = 0; i < 3; i++)
+		flush_keys(0, 1, 10);
+	take_by_hand(&job);
+	number = table_meta(job.inputs[0][1])->number;
+	file_error(&err, KV_CORRUPT, "/somewhere", filename_make(name, FILENAME_TABLE, number), 0, "damaged");
+	compaction_job_end(&job, KV_CORRUPT, &err);
+	ck_assert_uint_eq(take_marks(&marked), 1);
+	ck_assert_uint_eq(marked, number);
+
+	take_by_hand(&job); /* what was written is damaged */
+	file_error(&err, KV_CORRUPT, "/somewhere", filename_make(name, FILENAME_TABLE, 1000000), 0, "damaged");
+	compaction_job_end(&job, KV_CORRUPT, &err);
+	ck_assert_uint_eq(take_marks(&marked), 0);
+
+	take_by_hand(&job); /* nobody knows what is */
+	file_error(&err, KV_CORRUPT, "/somewhere", "MANIFEST", 0, "damaged");
+	compaction_job_end(&job, KV_CORRUPT, &err);
+	ck_assert_uint_eq(take_marks(&marked), 3);
 }
 END_TEST
 
@@ -227,6 +285,7 @@ int main(void)
 	tcase_add_test(tcase, level_0_goes_down_when_nobody_writes);
 	tcase_add_test(tcase, merges_teach_how_much_of_what_is_written_replaces_something);
 	tcase_add_test(tcase, a_compaction_that_takes_long_keeps_no_memtable);
+	tcase_add_test(tcase, only_the_table_that_is_damaged_stays_marked);
 	tcase_add_test(tcase, a_tombstone_stays_while_an_older_version_lies_below);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);

@@ -10,6 +10,7 @@
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct small_store small;
 
@@ -484,6 +486,44 @@ START_TEST(a_flush_that_runs_out_of_memory_leaves_no_table_behind)
 }
 END_TEST
 
+/* Damages a table as soon as it is there, when it is opened to be read. */
+static void damage_when_opened(void *arg, enum fault_op op, const char *name)
+{
+	_Atomic unsigned *damaged = arg;
+	struct stat st;
+	int fd;
+
+	if (op != FAULT_OPEN || !strstr(name, ".sst") || atomic_load(damaged) == 3 ||
+		(fd = openat(small.disk.dir.fd, name, O_RDWR | O_CLOEXEC)) < 0)
+		return;
+	atomic_fetch_add(damaged, 1);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(pwrite(fd, "damage", 6, st.st_size - 20), 6);
+	close(fd);
+}
+
+START_TEST(a_flush_whose_table_cannot_be_read_leaves_none_behind)
+{
+	static char large[5001];
+	_Atomic unsigned damaged = 0;
+	struct store_value got;
+
+	memset(large, 'l', sizeof large - 1);
+	small.options.large_value_bytes = 4096;
+	small_store_open(&small);
+	ck_assert_int_eq(small_put(&small, "a", large), KV_OK); /* so it is opened for the list of large values */
+	fault_fs_hook(small.disk.fault, damage_when_opened, &damaged);
+	(void)store_flush(small.store, NULL); /* may be told that it did not work yet */
+	ck_assert(eventually(everything_is_flushed));
+	ck_assert_uint_eq(atomic_load(&damaged), 3);
+	ck_assert(eventually(tables_on_disk_are_live));
+	fault_fs_hook(small.disk.fault, NULL, NULL);
+	ck_assert_int_eq(store_get(small.store, NULL, slice_of_string("a"), &got, NULL), KV_OK);
+	ck_assert_uint_eq(got.size, sizeof large - 1);
+	store_value_release(&got);
+}
+END_TEST
+
 /* ---- the log after a start ---- */
 
 enum { LONG_VALUES = 3000 }; /* of 1000 bytes: more than the first segment takes, less than a memtable */
@@ -910,6 +950,7 @@ int main(void)
 	tcase_add_test(tcase, an_io_error_stops_writes_and_loses_nothing);
 	tcase_add_test(tcase, a_flush_is_durable_in_the_right_order);
 	tcase_add_test(tcase, a_flush_that_runs_out_of_memory_leaves_no_table_behind);
+	tcase_add_test(tcase, a_flush_whose_table_cannot_be_read_leaves_none_behind);
 	tcase_add_test(tcase, the_short_first_segment_is_left_when_it_is_full_and_the_memtable_goes_on);
 	tcase_add_test(tcase, no_failure_on_the_way_to_the_next_segment_loses_a_write);
 	tcase_add_test(tcase, a_log_without_syncs_is_left_so_and_its_files_are_new);

@@ -14,12 +14,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LARGE_BYTES = 4096, A_WEEK = 604800, RARELY = 1000000 };
 
 static struct small_store small;
 static char large_value[3 * LARGE_BYTES + 1];
+
+/* The system's clock in our hand: the linker sends clock_gettime here. */
+static _Atomic int64_t wall_shift_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int result = __real_clock_gettime(clock, ret);
+
+	if (clock == CLOCK_REALTIME)
+		ret->tv_sec += atomic_load(&wall_shift_s);
+	return result;
+}
 
 static void set_up(void)
 {
@@ -397,6 +413,47 @@ START_TEST(a_table_that_could_not_be_read_once_is_compacted_as_ever)
 }
 END_TEST
 
+/* One read fails, and so does the compaction that wanted it; nothing is wrong with the table. */
+START_TEST(a_table_that_a_compaction_could_not_read_is_compacted_when_the_scrub_can)
+{
+	struct kv_error err;
+
+	make_store();
+	small.options.block_cache_bytes = 0;
+	open_to_scrub(0);
+	small_fill(&small, 0, 700, "newer");
+	ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	fault_fs_add(small.disk.fault, (struct fault_rule){
+		.op = FAULT_PREAD, .name_part = ".sst", .nth = 1, .errnum = EIO });
+	ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	fault_fs_heal(small.disk.fault);
+	ck_assert_uint_eq(small_stats(&small).damaged_tables, 1);
+	ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	retune(RARELY);
+	wait_for_scrub();
+	ck_assert_uint_eq(small_stats(&small).damaged_tables, 0);
+	ck_assert(small_was_warned(&small, "can be"));
+	ck_assert_int_eq(store_compact(small.store, &err), KV_OK);
+	small_expect(&small, "key000100", "newer");
+}
+END_TEST
+
+/* For all other uses the wall clock stands until it is as late as it was. */
+START_TEST(the_scrub_comes_again_also_when_the_clock_was_set_back)
+{
+	uint64_t tables;
+
+	make_store();
+	atomic_store(&wall_shift_s, 400 * 24 * 3600);
+	open_to_scrub(1);
+	wait_for_scrub();
+	atomic_store(&wall_shift_s, 0);
+	tables = small_stats(&small).scrub_tables;
+	while (small_stats(&small).scrub_tables < tables + 6) /* ended by the test's time limit */
+		ck_assert_int_eq(sched_yield(), 0);
+}
+END_TEST
+
 START_TEST(a_read_that_meets_damage_counts_the_table_and_tells_it)
 {
 	struct kv_error err;
@@ -657,6 +714,8 @@ int main(void)
 	tcase_add_test(tests, a_damaged_format_is_told);
 	tcase_add_test(tests, compaction_goes_on_around_a_table_that_the_scrub_found_damaged);
 	tcase_add_test(tests, a_table_that_could_not_be_read_once_is_compacted_as_ever);
+	tcase_add_test(tests, a_table_that_a_compaction_could_not_read_is_compacted_when_the_scrub_can);
+	tcase_add_test(tests, the_scrub_comes_again_also_when_the_clock_was_set_back);
 	tcase_add_test(tests, a_read_that_meets_damage_counts_the_table_and_tells_it);
 	tcase_add_test(tests, a_walk_that_meets_damage_counts_the_table_and_tells_it);
 	tcase_add_test(tests, a_large_value_that_is_damaged_in_the_middle_is_counted_by_who_reads_it);
