@@ -68,7 +68,7 @@ kv_status cursor_decode(struct slice text, const struct cursor_range *range, str
 	if (status != KV_OK)
 		return status;
 	raw = storage->data;
-	if (!base64_decode_url(raw, text, &len) || len < CURSOR_KEY || raw[0] != CURSOR_VERSION)
+	if (!base64_decode_url(raw, text, &len) || len <= CURSOR_KEY || raw[0] != CURSOR_VERSION)
 		return KV_INVALID;
 	if (get_fixed64(raw + CURSOR_CHECK) != check_of(range, slice_of(raw + CURSOR_FLAGS, len - CURSOR_FLAGS)))
 		return KV_INVALID;

@@ -19,7 +19,7 @@ struct cursor_range {
 };
 
 struct cursor {
-	struct slice key;
+	struct slice key; /* at least one byte */
 	bool included;
 	const uint8_t *snapshot; /* an id; NULL: none of its own */
 };
@@ -27,7 +27,7 @@ struct cursor {
 /* Appends the text. */
 kv_status cursor_encode(const struct cursor *cursor, const struct cursor_range *range, struct buf *to);
 
-/* KV_INVALID when it is no cursor of this range. Key and snapshot lie in `storage`. */
+/* KV_INVALID when it is no cursor of this range, or has no key. Key and snapshot lie in `storage`. */
 kv_status cursor_decode(struct slice text, const struct cursor_range *range, struct buf *storage,
 	struct cursor *ret);
 

@@ -50,6 +50,8 @@ bool scan_range_may_begin(const struct scan_range *range, struct slice key, bool
 
 	if (!range->reverse)
 		return slice_compare(key, range->low) >= 0;
+	if (key.len == 0) /* to an iterator: from the last key of all on */
+		return false;
 	if (high.len == 0)
 		return true;
 	order = slice_compare(key, high);

@@ -42,6 +42,13 @@ static inline bool scan_range_has(const struct scan_range *range, struct slice k
 	return range->high.len == 0 || slice_compare(key, buf_slice(&range->high)) < 0;
 }
 
+/* Is it in it, wherever one comes from? */
+static inline bool scan_range_contains(const struct scan_range *range, struct slice key)
+{
+	return slice_compare(key, range->low) >= 0 &&
+		(range->high.len == 0 || slice_compare(key, buf_slice(&range->high)) < 0);
+}
+
 /* Whether a scan that is begun at the key stays in the range: what a cursor says is not believed. */
 bool scan_range_may_begin(const struct scan_range *range, struct slice key, bool included);
 

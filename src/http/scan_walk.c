@@ -66,6 +66,10 @@ enum scan_walk_state scan_walk_begin(struct scan_walk *walk, uint64_t deadline_u
 	else
 		seek_forward(walk);
 	walk->state = judge(walk, err);
+	/* from here on only the end that it walks to is looked at */
+	if ((walk->state == SCAN_WALK_ITEM || walk->state == SCAN_WALK_LATE) &&
+		!scan_range_contains(walk->range, store_iter_key(walk->iter)))
+		walk->state = SCAN_WALK_END;
 	return walk->state;
 }
 

@@ -39,7 +39,8 @@ struct scan_walk {
 	struct buf from;
 };
 
-/* A piece; clock_monotonic_us() after which it is over, 0: never. Some progress is made in any case. */
+/* A piece; clock_monotonic_us() after which it is over, 0: never. Some progress is made in any case. One that would go on outside of the range is at
+ * its end. */
 enum scan_walk_state scan_walk_begin(struct scan_walk *walk, uint64_t deadline_us, struct kv_error *err);
 enum scan_walk_state scan_walk_next(struct scan_walk *walk, struct kv_error *err);
 

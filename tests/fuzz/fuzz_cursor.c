@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lines: a cursor, and the range it is used with. One that is accepted leads, written again, to the same place; the bounds of a range agree with
- * what the parameters say; base64 and JSON strings come back as they went.
+ * Lines: a cursor, and the range it is used with. One that is accepted has a key and leads, written again, to the same place; the bounds of a range
+ * agree with what the parameters say, and where a scan may begin it is in them, in both directions; base64 and JSON strings come back as they went.
  */
 #include "fuzz/fuzz.h"
 #include "http/base64.h"
@@ -19,6 +19,7 @@ static void check_cursor(struct slice text, const struct cursor_range *range)
 	struct cursor cursor = { 0 }, other = { 0 };
 
 	if (cursor_decode(text, range, &storage, &cursor) == KV_OK) {
+		FUZZ_REQUIRE(cursor.key.len > 0);
 		FUZZ_REQUIRE(cursor_encode(&cursor, range, &again) == KV_OK);
 		FUZZ_REQUIRE(cursor_decode(buf_slice(&again), range, &storage_again, &other) == KV_OK);
 		FUZZ_REQUIRE(slice_equal(cursor.key, other.key) && cursor.included == other.included);
@@ -41,6 +42,12 @@ static void check_range(struct slice prefix, struct slice start, struct slice en
 	in = !range.empty && slice_compare(key, range.low) >= 0 && scan_range_has(&range, key);
 	if (key.len > 0)
 		FUZZ_REQUIRE(in == wanted);
+	for (unsigned reverse = 0; reverse < 2 && !range.empty && key.len > 0; reverse++) {
+		range.reverse = reverse != 0;
+		FUZZ_REQUIRE(scan_range_contains(&range, key) == wanted);
+		FUZZ_REQUIRE((scan_range_may_begin(&range, key, true) && scan_range_has(&range, key)) == wanted);
+	}
+	FUZZ_REQUIRE(!range.reverse || !scan_range_may_begin(&range, slice_of(NULL, 0), false));
 	scan_range_free(&range);
 }
 

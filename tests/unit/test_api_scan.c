@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* GET /v1/kv over sockets: what the pages hold together is the range, in order, nothing twice, nothing left out. */
 #include "http/cursor.h"
+#include "http/scan_walk.h"
 #include "support/fake_server.h"
 #include "support/runner.h"
 
@@ -278,6 +279,7 @@ START_TEST(a_forged_cursor_does_not_lead_out_of_its_range)
 	} cases[] = {
 		{ "prefix=b", "a", false, true, 400 }, { "prefix=b", "", false, false, 400 },
 		{ "prefix=b&reverse=1", "c", true, true, 400 }, { "prefix=b&reverse=1", "zz", true, false, 400 },
+		{ "prefix=b&reverse=1", "", true, true, 400 }, { "prefix=b&reverse=1", "", true, false, 400 },
 		{ "prefix=b", "b", false, true, 200 }, { "prefix=b", "zz", false, true, 200 },
 		{ "prefix=b&reverse=1", "c", true, false, 200 }, { "prefix=b&reverse=1", "a", true, true, 200 },
 	};
@@ -294,6 +296,60 @@ START_TEST(a_forged_cursor_does_not_lead_out_of_its_range)
 			(const char *)text.data);
 		ck_assert_msg(fake_server_call("GET", target, NULL, NULL)->status == cases[i].status, "case %zu", i);
 		buf_free(&text);
+	}
+}
+END_TEST
+
+START_TEST(a_forged_cursor_without_a_key_does_not_begin_at_the_end_of_the_store)
+{
+	static const struct {
+		const char *query;
+		struct cursor_range range;
+	} cases[] = {
+		{ "prefix=b", { .prefix = { (const uint8_t *)"b", 1 }, .reverse = true } },
+		{ "start=b&end=c", { .start = { (const uint8_t *)"b", 1 }, .end = { (const uint8_t *)"c", 1 }, .reverse = true } },
+		{ "end=b", { .end = { (const uint8_t *)"b", 1 }, .reverse = true } },
+	};
+
+	fill();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct cursor cursor = { .key = slice_of(NULL, 0) };
+		struct buf text = { 0 };
+		char target[256];
+
+		ck_assert_int_eq(cursor_encode(&cursor, &cases[i].range, &text), KV_OK);
+		snprintf(target, sizeof target, "/v1/kv?%s&reverse=1&cursor=%.*s", cases[i].query, (int)text.len,
+			(const char *)text.data);
+		ck_assert_msg(fake_server_call("GET", target, NULL, NULL)->status == 400, "case %zu", i);
+		ck_assert_msg(fake_server_call("GET", target, "Accept: application/x-ndjson\r\n", NULL)->status == 400,
+			"lines of case %zu", i);
+		buf_free(&text);
+	}
+}
+END_TEST
+
+/* Whoever let it begin there. */
+START_TEST(a_walk_that_begins_outside_of_its_range_is_at_its_end)
+{
+	static const struct {
+		const char *from;
+		bool reverse;
+		enum scan_walk_state state;
+	} cases[] = {
+		{ "", true, SCAN_WALK_END }, { "zz", true, SCAN_WALK_END }, { "a", false, SCAN_WALK_END },
+		{ "", false, SCAN_WALK_END }, { "c", true, SCAN_WALK_ITEM }, { "b", false, SCAN_WALK_ITEM },
+	};
+
+	fill();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct scan_range range = { .reverse = cases[i].reverse };
+		struct scan_walk walk = { .store = fake.store, .range = &range };
+
+		ck_assert_int_eq(scan_range_set(&range, slice_of_string("b"), slice_of(NULL, 0), slice_of(NULL, 0)), KV_OK);
+		ck_assert_int_eq(scan_walk_set_from(&walk, slice_of_string(cases[i].from), false), KV_OK);
+		ck_assert_msg(scan_walk_begin(&walk, 0, NULL) == cases[i].state, "case %zu", i);
+		scan_walk_free(&walk);
+		scan_range_free(&range);
 	}
 }
 END_TEST
@@ -374,6 +430,8 @@ int main(void)
 	tcase_add_test(tc, only_a_page_with_a_cursor_keeps_a_snapshot);
 	tcase_add_test(tc, pages_of_a_named_snapshot_need_its_name_and_no_other);
 	tcase_add_test(tc, a_forged_cursor_does_not_lead_out_of_its_range);
+	tcase_add_test(tc, a_forged_cursor_without_a_key_does_not_begin_at_the_end_of_the_store);
+	tcase_add_test(tc, a_walk_that_begins_outside_of_its_range_is_at_its_end);
 	tcase_add_test(tc, wrong_parameters_are_refused);
 	tcase_add_test(tc, failures_of_the_store_have_their_status);
 	tcase_add_test(tc, lines_and_exports_fail_before_the_first_byte_with_a_status);

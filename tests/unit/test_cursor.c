@@ -25,7 +25,7 @@ START_TEST(every_key_comes_back)
 
 	for (int round = 0; round < 2000; round++) {
 		uint8_t bytes[40];
-		size_t len = runner_random(&rnd) % 40;
+		size_t len = 1 + runner_random(&rnd) % 40;
 
 		for (size_t i = 0; i < len; i++)
 			bytes[i] = (uint8_t)(runner_random(&rnd) >> 56);
@@ -36,6 +36,16 @@ START_TEST(every_key_comes_back)
 		ck_assert_int_eq(cursor_decode(buf_slice(&text), &range, &storage, &cursor), KV_OK);
 		ck_assert(slice_equal(cursor.key, slice_of(bytes, len)));
 	}
+	buf_free(&text);
+	buf_free(&storage);
+}
+END_TEST
+
+/* No key has no byte; to an iterator it would mean another end of the store. */
+START_TEST(a_cursor_without_a_key_is_refused)
+{
+	ck_assert_int_eq(encode(slice_of(NULL, 0)), KV_OK);
+	ck_assert_int_eq(cursor_decode(buf_slice(&text), &range, &storage, &cursor), KV_INVALID);
 	buf_free(&text);
 	buf_free(&storage);
 }
@@ -147,6 +157,7 @@ int main(void)
 	TCase *tc = tcase_create("cursor");
 
 	tcase_add_test(tc, every_key_comes_back);
+	tcase_add_test(tc, a_cursor_without_a_key_is_refused);
 	tcase_add_test(tc, what_it_carries_beside_the_key_comes_back);
 	tcase_add_test(tc, a_cursor_is_bound_to_its_range);
 	tcase_add_test(tc, a_changed_cursor_is_refused);
