@@ -24,6 +24,7 @@ struct scan_iter {
 	struct buf stored, content;
 	struct buf last_key;     /* of all entries that were verified, with the next */
 	uint64_t last_sequence;  /* 0: none yet */
+	struct buf key_before;   /* `last_key` as it was before the block that is verified */
 	struct buf first_lost, last_lost;
 	struct sst_meta found;
 	uint8_t *blobs_seen;
@@ -173,7 +174,7 @@ static kv_status note(struct scan_iter *it, const struct entry *entry)
 }
 
 /* *ret_bad: NULL, or why nothing of the block can be used; *ret_odd: NULL, or what else is wrong. */
-static kv_status verify(struct scan_iter *it, size_t i, const char **ret_bad, const char **ret_odd)
+static kv_status verify_entries(struct scan_iter *it, size_t i, const char **ret_bad, const char **ret_odd)
 {
 	kv_status status = KV_OK, move = block_cursor_open(&it->cursor, buf_slice(&it->content));
 
@@ -198,6 +199,24 @@ static kv_status verify(struct scan_iter *it, size_t i, const char **ret_bad, co
 	if (move != KV_NOT_FOUND)
 		*ret_bad = "the block is malformed";
 	return KV_OK;
+}
+
+/* What a block that cannot be used says of its keys is not believed: the next one is compared with the entries before it. */
+static kv_status verify(struct scan_iter *it, size_t i, const char **ret_bad, const char **ret_odd)
+{
+	uint64_t sequence_before = it->last_sequence;
+	kv_status status = buf_set(&it->key_before, buf_slice(&it->last_key));
+
+	if (status == KV_OK)
+		status = verify_entries(it, i, ret_bad, ret_odd);
+	if (status == KV_OK && *ret_bad) {
+		struct buf bad_key = it->last_key;
+
+		it->last_key = it->key_before;
+		it->last_sequence = sequence_before;
+		it->key_before = bad_key;
+	}
+	return status;
 }
 
 /* Loads block `i` and stands on its first batch; KV_NOT_FOUND when it was lost. */
@@ -328,6 +347,7 @@ static void scan_close(struct iter *iter)
 	buf_free(&it->stored);
 	buf_free(&it->content);
 	buf_free(&it->last_key);
+	buf_free(&it->key_before);
 	buf_free(&it->first_lost);
 	buf_free(&it->last_lost);
 	sst_meta_free(&it->found);

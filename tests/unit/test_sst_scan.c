@@ -5,8 +5,12 @@
  */
 #include "engine/sst_scan.h"
 
+#include "base/checksum.h"
+#include "base/coding.h"
 #include "engine/blob_pointer.h"
+#include "engine/filter.h"
 #include "engine/key_ranges.h"
+#include "engine/sst_block.h"
 #include "support/disk.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
@@ -192,6 +196,88 @@ START_TEST(the_table_of_another_store_or_number_is_given_up_whole)
 }
 END_TEST
 
+/* ---- blocks whose checksums are right and whose content is not ---- */
+
+/* Three blocks of 8 keys of a byte, from 'b' on, each with a sequence of a byte and a value of 8 bytes. */
+enum {
+	FORGED_BLOCKS = 3,
+	FORGED_KEYS = 8,
+	FORGED_HASHES = BLOCK_HEAD_BYTES, /* offsets in a block */
+	FORGED_ENTRIES = FORGED_HASHES + FORGED_KEYS + BLOCK_RUN_BYTES,
+	FORGED_ENTRY_BYTES = 6,           /* the last of these is the key */
+	FORGED_BLOCK_BYTES = FORGED_ENTRIES + FORGED_KEYS * (FORGED_ENTRY_BYTES + 8),
+	FORGED_STORED_BYTES = FORGED_BLOCK_BYTES + SST_TRAILER_BYTES,
+};
+
+static struct sst_footer footer;
+
+static void setup_forged(void)
+{
+	struct sst_options options;
+	const char *what;
+
+	disk_open(&disk);
+	model = (struct sst_model){ 0 };
+	for (unsigned i = 0; i < FORGED_BLOCKS * FORGED_KEYS; i++) {
+		uint8_t key = (uint8_t)('b' + i);
+
+		sst_model_add(&model, slice_of(&key, 1), 9, ENTRY_PUT, 0, slice_of("12345678", 8));
+	}
+	sst_options_init(&options);
+	options.compression = SST_COMPRESSION_NONE;
+	options.block_bytes = FORGED_BLOCK_BYTES;
+	meta = sst_model_write(&model, &disk.dir, 1, &options);
+	whole = disk_read(&disk, "000001.sst");
+	ck_assert_int_eq(sst_footer_decode(whole.data + whole.len - SST_FOOTER_BYTES, whole.len, &sst_model_id, 1, &footer, &what), KV_OK);
+	ck_assert_uint_eq(footer.data_bytes, FORGED_BLOCKS * FORGED_STORED_BYTES);
+}
+
+/* Its second key becomes larger than all that the table has. */
+static void forge_key(size_t block)
+{
+	uint64_t offset = block * FORGED_STORED_BYTES;
+	uint8_t *at = whole.data + offset, key = 'z';
+	size_t covered = FORGED_BLOCK_BYTES + SST_TRAILER_CHECKSUM;
+
+	at[FORGED_HASHES + 1] = (uint8_t)key_hash(slice_of(&key, 1));
+	at[FORGED_ENTRIES + 2 * FORGED_ENTRY_BYTES - 1] = key;
+	put_fixed64(at + covered, checksum64(slice_of(at, covered), sst_block_seed(sst_block_file_seed(&sst_model_id, 1), offset)));
+}
+
+static void check_forged(size_t block, bool with_index)
+{
+	struct told told = { 0 };
+
+	if (!with_index)
+		whole.data[footer.data_bytes + footer.filter_bytes] ^= 1;
+	disk_write(&disk, "000001.sst", buf_slice(&whole));
+	ck_assert_uint_eq(compare(&meta, &told), (FORGED_BLOCKS - 1) * FORGED_KEYS);
+	ck_assert_msg(told.faults == (with_index ? 1 : 2), "%zu faults: %s", told.faults, told.what);
+	for (size_t i = 0; i < model.count; i++) {
+		bool lost = key_ranges_have(&told.lost, model.entries[i].key);
+
+		ck_assert_msg(lost || i / FORGED_KEYS != block, "a key of the block is not told lost");
+		ck_assert_msg(!lost || i / FORGED_KEYS == block || !with_index, "a key of another block is told lost");
+	}
+	forget(&told);
+	check_newest(&meta, &told);
+	forget(&told);
+}
+
+START_TEST(a_forged_block_takes_no_other_with_it)
+{
+	forge_key((size_t)_i);
+	check_forged((size_t)_i, true);
+}
+END_TEST
+
+START_TEST(a_forged_block_of_a_damaged_index_is_told_from_its_first_key_on)
+{
+	forge_key((size_t)_i);
+	check_forged((size_t)_i, false);
+}
+END_TEST
+
 static kv_status scan_all(struct told *told)
 {
 	struct sst_scan *scan = NULL;
@@ -241,7 +327,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("sst_scan");
-	TCase *tcase = tcase_create("all");
+	TCase *tcase = tcase_create("all"), *forged = tcase_create("forged");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_whole_table_is_given_out_as_it_is);
@@ -249,6 +335,10 @@ int main(void)
 	tcase_add_test(tcase, of_a_cut_table_the_blocks_before_the_cut_are_there);
 	tcase_add_test(tcase, the_table_of_another_store_or_number_is_given_up_whole);
 	tcase_add_test(tcase, a_failed_allocation_or_read_is_no_damage);
+	tcase_add_checked_fixture(forged, setup_forged, teardown);
+	tcase_add_loop_test(forged, a_forged_block_takes_no_other_with_it, 0, FORGED_BLOCKS);
+	tcase_add_loop_test(forged, a_forged_block_of_a_damaged_index_is_told_from_its_first_key_on, 0, FORGED_BLOCKS);
 	suite_add_tcase(suite, tcase);
+	suite_add_tcase(suite, forged);
 	return runner_run(suite);
 }
