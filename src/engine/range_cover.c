@@ -2,6 +2,8 @@
 /* Spans of several sets cut each other; going on from one span to the next needs a search in each, and nothing else. */
 #include "engine/range_cover.h"
 
+enum { SPANS_MAX = 64 }; /* put together in one call: there may be as many in a row as range deletes */
+
 /* Of two bounds that are ends of spans: is `a` the nearer one? */
 static bool ends_before(struct slice a, struct slice b)
 {
@@ -48,12 +50,13 @@ struct range_span range_cover_hidden(const struct range_cover *cover, struct sli
 	bool backward)
 {
 	struct range_span span = range_cover_span(cover, key), next;
+	unsigned spans = 1;
 
 	if (span.sequence <= sequence) {
 		span.sequence = 0;
 		return span;
 	}
-	while (backward ? span.start.len > 0 : span.end.len > 0) {
+	while (spans++ < SPANS_MAX && (backward ? span.start.len > 0 : span.end.len > 0)) {
 		next = backward ? span_before(cover, &span) : range_cover_span(cover, span.end);
 		if (next.sequence <= sequence)
 			break;
@@ -69,8 +72,12 @@ bool range_cover_hides(const struct range_cover *cover, struct slice smallest, s
 	uint64_t sequence)
 {
 	struct range_span span = range_cover_span(cover, smallest);
+	unsigned spans = 1;
 
-	while (span.sequence > sequence && span.end.len > 0 && slice_compare(span.end, largest) <= 0)
+	while (span.sequence > sequence && span.end.len > 0 && slice_compare(span.end, largest) <= 0) {
+		if (spans++ == SPANS_MAX)
+			return false;
 		span = range_cover_span(cover, span.end);
+	}
 	return span.sequence > sequence;
 }

@@ -19,11 +19,11 @@ struct range_span range_cover_span(const struct range_cover *cover, struct slice
 
 /* The same as far as it goes where range deletes above `sequence` cover everything: all versions up to that one are hidden from the first key of the
  * span to its end. span.sequence is 0 when the key itself is not so covered. Forward: the start is that of the key's own
- * span; backward: its end is. */
+ * span; backward: its end is. Where very many range deletes follow one another, it goes over some of them only. */
 struct range_span range_cover_hidden(const struct range_cover *cover, struct slice key, uint64_t sequence,
 	bool backward);
 
-/* Are all versions up to `sequence` of the keys smallest to largest hidden? */
+/* Are all versions up to `sequence` of the keys smallest to largest hidden? False also where it takes very many range deletes to hide them. */
 bool range_cover_hides(const struct range_cover *cover, struct slice smallest, struct slice largest,
 	uint64_t sequence);
 

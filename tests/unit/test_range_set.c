@@ -295,6 +295,52 @@ START_TEST(a_cover_puts_several_sets_together)
 }
 END_TEST
 
+/* Each call of a walk over them takes a bounded time. */
+START_TEST(very_many_neighbouring_ranges_are_put_together_in_parts)
+{
+	enum { COUNT = 1000 };
+	static uint8_t bounds[COUNT + 1][2];
+	static struct range many[COUNT];
+	struct range_cover *cover = malloc(sizeof *cover + sizeof cover->sets[0]);
+	struct range_set *set;
+	struct range_span span;
+	unsigned parts = 0;
+
+	for (unsigned i = 0; i <= COUNT; i++) {
+		bounds[i][0] = (uint8_t)(i >> 8);
+		bounds[i][1] = (uint8_t)i;
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		many[i] = (struct range){ .sequence = 10 + i, .start = slice_of(bounds[i], 2), .end = slice_of(bounds[i + 1], 2) };
+	set = range_set_new(many, COUNT);
+	*cover = (struct range_cover){ .count = 1, .max_sequence = UINT64_MAX };
+	cover->sets[0] = set;
+	for (struct slice at = many[0].start;; at = span.end, parts++) {
+		span = range_cover_hidden(cover, at, 9, false);
+		if (span.sequence == 0)
+			break;
+		ck_assert(slice_equal(span.start, at) && slice_compare(span.end, at) > 0);
+	}
+	ck_assert(slice_equal(span.start, many[COUNT - 1].end));
+	ck_assert_uint_gt(parts, 10);
+	ck_assert_uint_lt(parts, 100);
+	for (size_t last = COUNT - 1;; parts++) {
+		span = range_cover_hidden(cover, many[last].start, 9, true);
+		ck_assert(span.sequence > 9 && slice_equal(span.end, many[last].end));
+		if (slice_equal(span.start, many[0].start))
+			break;
+		while (slice_compare(many[last].start, span.start) >= 0)
+			last--;
+	}
+	ck_assert_uint_gt(parts, 20);
+	ck_assert_uint_lt(parts, 200);
+	ck_assert(range_cover_hides(cover, many[0].start, many[20].start, 9));
+	ck_assert(!range_cover_hides(cover, many[0].start, many[COUNT - 1].start, 9)); /* whoever reads them finds nothing, too */
+	range_set_unref(set);
+	free(cover);
+}
+END_TEST
+
 START_TEST(a_table_within_neighbouring_ranges_is_hidden)
 {
 	const struct range two[] = { { .sequence = 9, .start = slice_of("b", 1), .end = slice_of("m", 1) },
@@ -352,6 +398,7 @@ int main(void)
 	tcase_add_test(tc, runs_grow_and_earlier_pictures_stay);
 	tcase_add_test(tc, falling_additions_leave_few_runs);
 	tcase_add_test(tc, a_cover_puts_several_sets_together);
+	tcase_add_test(tc, very_many_neighbouring_ranges_are_put_together_in_parts);
 	tcase_add_test(tc, a_table_within_neighbouring_ranges_is_hidden);
 	tcase_add_test(tc, every_failed_allocation_is_told_and_nothing_leaks);
 	suite_add_tcase(suite, tc);
