@@ -9,7 +9,7 @@
 
 /* `tables` sorted by smallest key, disjoint; the array and the references on the tables must outlive the iterator (it is
  * made over the arrays of a view that the owner holds). Keys of which `cover` (borrowed; NULL: none) hides all that their table holds are left
- * out. NULL when out of memory. */
+ * out as by iter_uncovered. NULL when out of memory. */
 struct iter *iter_level_new(struct table *const *tables, size_t count, const struct range_cover *cover,
 	bool keep_blocks);
 

@@ -36,9 +36,9 @@ static inline bool iter_live_valid(const struct iter_live *iter)
 	return iter_live_entry(iter) != NULL;
 }
 
-/* KV_OK also at the end. KV_BUSY: the deadline passed on the way over hidden entries (looked at about every 64 of them): everything
- * between the start of the move and iter_live_position() has been seen not to be live, and seeking to it (on the way
- * backward: before it) goes on from there. Every seek makes some progress, even when its deadline has passed already. */
+/* KV_OK also at the end. KV_BUSY: the deadline passed on the way over hidden entries (looked at about every 64 of them, and
+ * every few that range deletes hide): everything between the start of the move and iter_live_position() has been seen not to be live, and seeking
+ * to it (on the way backward: before it) goes on from there. Every seek makes some progress, even when its deadline has passed already. */
 kv_status iter_live_status(const struct iter_live *iter, struct kv_error *err);
 /* After KV_BUSY; good until the next move but for the seek that goes on. */
 struct slice iter_live_position(const struct iter_live *iter);

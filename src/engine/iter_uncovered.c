@@ -2,13 +2,16 @@
 /*
  * A walk that comes to a key which is covered by a range delete newer than the whole table goes on behind the range by a
  * seek. It does not look at single entries: where the table holds something newer, all of them are shown, and whoever
- * compares them with the range deletes also looks at the clock.
+ * compares them with the range deletes also looks at the clock. So that he comes to it among very many ranges, too, a move
+ * makes few jumps, and shows what it stands on then, hidden or not.
  *
  * The span of the last key is kept, so that a walk over many keys of one span asks once.
  */
 #include "engine/iter_uncovered.h"
 
 #include <stdlib.h>
+
+enum { JUMPS_MAX = 16 }; /* of one move */
 
 struct iter_uncovered {
 	struct iter base;
@@ -51,7 +54,7 @@ static void show(struct iter_uncovered *it, bool backward)
 {
 	bool more = true;
 
-	while (more && it->input->valid && is_hidden(it, backward))
+	for (unsigned jumps = 0; more && jumps < JUMPS_MAX && it->input->valid && is_hidden(it, backward); jumps++)
 		more = jump(it, backward);
 	it->base.valid = false;
 	if (more && it->input->valid)

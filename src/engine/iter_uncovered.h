@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Over the iterator of a table: jumps over the keys of which range deletes hide all that the table holds. */
+/* Over the iterator of a table: jumps over keys of which range deletes hide all that the table holds, some ranges in one move; so what is shown must
+ * still be compared with them. */
 #ifndef KV_ENGINE_ITER_UNCOVERED_H
 #define KV_ENGINE_ITER_UNCOVERED_H
 

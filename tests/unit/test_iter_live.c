@@ -61,6 +61,27 @@ static void make_ranges(struct picture *p, uint64_t *rnd)
 	p->ranges = count > 0 ? range_set_new(ranges, count) : NULL;
 }
 
+/* Newer than all entries, one for each of nearly all keys, and nothing beside it. */
+static void make_narrow_ranges(struct picture *p, uint64_t *rnd)
+{
+	struct range ranges[ENTRIES_MAX];
+	uint8_t ends[ENTRIES_MAX][ITER_CHECK_KEY_MAX + 1];
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		struct slice key = p->entries[i].key;
+
+		if ((i > 0 && slice_equal(key, p->entries[i - 1].key)) || runner_random(rnd) % 16 == 0)
+			continue;
+		memcpy(ends[count], key.data, key.len);
+		ends[count][key.len] = 0;
+		ranges[count] = (struct range){ .sequence = p->count + 1 + count, .start = key, .end = slice_of(ends[count], key.len + 1) };
+		count++;
+	}
+	p->ranges = count > 0 ? range_set_new(ranges, count) : NULL;
+	p->max_sequence = runner_random(rnd) % 2 == 0 ? ENTRY_SEQUENCE_MAX : p->count + runner_random(rnd) % (count + 1);
+}
+
 static void free_picture(struct picture *p)
 {
 	iter_check_free(p->entries, p->count);
@@ -106,7 +127,10 @@ static void make_picture(struct picture *p, uint64_t *rnd, bool many_versions)
 	array_iter_sort(p->entries, p->count);
 	p->max_sequence = runner_random(rnd) % 4 == 0 ? ENTRY_SEQUENCE_MAX
 						      : runner_random(rnd) % (p->count + 1);
-	make_ranges(p, rnd);
+	if (runner_random(rnd) % 4 == 0)
+		make_narrow_ranges(p, rnd);
+	else
+		make_ranges(p, rnd);
 	find_live(p);
 }
 
@@ -432,6 +456,48 @@ START_TEST(a_deadline_stops_on_the_way_and_nothing_is_missed_by_going_on)
 }
 END_TEST
 
+/* Each key but the first and the last is deleted by a range of its own, which its table's iterator jumps over. */
+START_TEST(a_deadline_stops_among_very_many_ranges_and_nothing_is_missed_by_going_on)
+{
+	enum { KEYS = 20000 };
+	size_t count;
+	struct entry *entries = make_desert(KEYS, 1, 1, &count);
+	struct range *ranges = calloc(KEYS, sizeof *ranges);
+	uint8_t (*ends)[5] = calloc(KEYS, sizeof *ends);
+	struct picture p = { .entries = entries, .count = count, .max_sequence = ENTRY_SEQUENCE_MAX };
+	struct iter *input = array_iter_new(entries, count);
+	struct iter_live *iter;
+
+	for (uint32_t k = 1; k < KEYS - 1; k++) {
+		memcpy(ends[k], entries[k].key.data, 4);
+		ranges[k - 1] = (struct range){ .sequence = KEYS + k, .start = entries[k].key, .end = slice_of(ends[k], 5) };
+	}
+	p.ranges = range_set_new(ranges, KEYS - 2);
+	iter = open_live(&p, input);
+	iter_live_set_deadline(iter, 1); /* long ago */
+	iter_live_seek(iter, entries[1].key);
+	ck_assert_int_eq(iter_live_status(iter, NULL), KV_BUSY);
+	ck_assert_uint_lt(array_iter_moves(input), 200);
+	iter_live_seek_before(iter, entries[KEYS - 1].key);
+	ck_assert_int_eq(iter_live_status(iter, NULL), KV_BUSY);
+	ck_assert_uint_lt(array_iter_moves(input), 400);
+	iter_live_seek_first(iter);
+	ck_assert(iter_live_valid(iter) && slice_equal(iter_live_entry(iter)->key, entries[0].key));
+	iter_live_next(iter);
+	ck_assert_uint_gt(go_on(iter, true), 3);
+	ck_assert(iter_live_valid(iter) && slice_equal(iter_live_entry(iter)->key, entries[KEYS - 1].key));
+	iter_live_prev(iter);
+	ck_assert_uint_gt(go_on(iter, false), 3);
+	ck_assert(iter_live_valid(iter) && slice_equal(iter_live_entry(iter)->key, entries[0].key));
+	iter_live_close(iter);
+	range_set_unref(p.ranges);
+	free(ends);
+	free(ranges);
+	free((void *)(uintptr_t)entries[0].key.data);
+	free(entries);
+}
+END_TEST
+
 START_TEST(without_a_deadline_or_before_it_no_move_stops)
 {
 	size_t count;
@@ -498,6 +564,7 @@ int main(void)
 	tcase_add_test(tc, an_error_at_any_move_of_the_input_is_reported);
 	tcase_add_test(tc, running_out_of_memory_is_reported_and_can_be_tried_again);
 	tcase_add_test(tc, a_deadline_stops_on_the_way_and_nothing_is_missed_by_going_on);
+	tcase_add_test(tc, a_deadline_stops_among_very_many_ranges_and_nothing_is_missed_by_going_on);
 	tcase_add_test(tc, without_a_deadline_or_before_it_no_move_stops);
 	tcase_add_test(tc, a_key_of_many_versions_costs_few_moves);
 	suite_add_tcase(suite, tc);

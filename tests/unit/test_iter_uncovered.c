@@ -124,6 +124,55 @@ START_TEST(a_range_is_jumped_over)
 }
 END_TEST
 
+/* ... but so many ranges are left to who looks at the clock. */
+START_TEST(one_move_does_not_jump_over_very_many_ranges)
+{
+	enum { COUNT = 20000 };
+	struct entry *entries = calloc(COUNT, sizeof *entries);
+	struct range *ranges = calloc(COUNT, sizeof *ranges);
+	uint8_t (*keys)[5] = calloc(COUNT, sizeof *keys); /* the last byte, 0, makes the key behind it */
+	struct range_cover *cover = malloc(sizeof *cover + sizeof cover->sets[0]);
+	struct range_set *set;
+	struct iter *input, *iter;
+	size_t seen = 0, moves;
+
+	for (uint32_t i = 0; i < COUNT; i++) {
+		for (unsigned k = 0; k < 4; k++)
+			keys[i][k] = (uint8_t)(i >> (24 - 8 * k));
+		entries[i] = (struct entry){ .key = slice_of(keys[i], 4), .sequence = i + 1, .kind = ENTRY_PUT };
+		ranges[i] = (struct range){ .sequence = COUNT + 1 + i, .start = slice_of(keys[i], 4), .end = slice_of(keys[i], 5) };
+	}
+	set = range_set_new(ranges, COUNT);
+	ck_assert(set && cover);
+	*cover = (struct range_cover){ .max_sequence = UINT64_MAX, .count = 1 };
+	cover->sets[0] = set;
+	input = array_iter_new(entries, COUNT);
+	iter = iter_uncovered_new(input, cover, COUNT);
+	iter_seek_first(iter);
+	ck_assert(iter->valid);
+	iter_seek_last(iter);
+	ck_assert(iter->valid);
+	iter_seek(iter, slice_of(keys[COUNT / 2], 4), ENTRY_SEQUENCE_MAX);
+	ck_assert(iter->valid);
+	iter_seek_before(iter, slice_of(keys[COUNT / 2], 4));
+	ck_assert(iter->valid);
+	ck_assert_uint_lt(array_iter_moves(input), 4 * 20);
+	moves = array_iter_moves(input);
+	for (iter_seek_first(iter); iter->valid; iter_next(iter))
+		seen++;
+	for (iter_seek_last(iter); iter->valid; iter_prev(iter))
+		seen++;
+	ck_assert_uint_lt(seen, 2 * COUNT / 10);
+	ck_assert_uint_le(array_iter_moves(input) - moves, 2 * COUNT + 2);
+	iter_close(iter);
+	range_set_unref(set);
+	free(cover);
+	free(keys);
+	free(ranges);
+	free(entries);
+}
+END_TEST
+
 START_TEST(without_range_deletes_it_is_the_input_itself)
 {
 	struct iter *input = array_iter_new(NULL, 0);
@@ -169,6 +218,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, walks_in_any_direction_leave_out_what_is_hidden_whole);
 	tcase_add_test(tc, a_range_is_jumped_over);
+	tcase_add_test(tc, one_move_does_not_jump_over_very_many_ranges);
 	tcase_add_test(tc, without_range_deletes_it_is_the_input_itself);
 	tcase_add_test(tc, a_failure_of_the_input_or_of_memory_is_told);
 	suite_add_tcase(suite, tc);
