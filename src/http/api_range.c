@@ -36,17 +36,27 @@ static bool is_explicit(struct request *request, const struct scan_range *range,
 	return false;
 }
 
+/* There is no key in it to delete. */
+static void answer_empty(struct request *request)
+{
+	struct buf body = { 0 };
+	kv_status status = buf_printf(&body, "{\"version\":null}\n");
+
+	if (status == KV_OK)
+		reply_buf(request, 200, "application/json", &body);
+	else
+		reply_store_error(request, status, NULL);
+	buf_free(&body);
+}
+
 static void delete_range(struct request *request, const struct scan_range *range,
 	enum store_durability durability)
 {
-	struct buf nothing = { 0 };
-
-	if (range->empty && buf_printf(&nothing, "{\"version\":null}\n") == KV_OK)
-		reply_buf(request, 200, "application/json", &nothing);
+	if (range->empty)
+		answer_empty(request);
 	else if (write_new_batch(request, durability))
 		write_commit(request, store_batch_delete_range(request->batch, range->low, buf_slice(&range->high)),
 			answer);
-	buf_free(&nothing);
 }
 
 void api_range_delete(struct request *request)

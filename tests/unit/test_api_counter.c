@@ -259,6 +259,19 @@ START_TEST(a_range_delete_that_was_done_is_never_told_as_not_done)
 }
 END_TEST
 
+START_TEST(an_empty_range_without_memory_for_the_answer_is_no_mistake_of_the_client)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1, walks = 0; walks < 5; nth = failed > 0 ? nth + 1 : 1, walks += failed == 0) {
+		unsigned status = call_with_failure("DELETE /v1/kv?start=b&end=a HTTP/1.1\r\nHost: localhost\r\n\r\n", nth, &failed);
+
+		ck_assert_msg(status == 0 || status == 200 || status == 503, "%u when allocation %u failed", status, (unsigned)nth);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api_counter");
@@ -274,6 +287,7 @@ int main(void)
 	tcase_add_test(tcase, a_touch_gives_takes_and_changes_the_expiry);
 	tcase_add_test(tcase, an_increment_that_was_done_is_never_told_as_not_done);
 	tcase_add_test(tcase, a_range_delete_that_was_done_is_never_told_as_not_done);
+	tcase_add_test(tcase, an_empty_range_without_memory_for_the_answer_is_no_mistake_of_the_client);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
 }
