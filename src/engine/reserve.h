@@ -11,7 +11,7 @@
 /* How large it is for segments of the log of so many bytes. Pure. */
 uint64_t reserve_bytes(uint64_t wal_segment_bytes);
 
-/* Makes it `bytes` large, if it is not there in full. KV_NO_SPACE: there is none now. */
+/* Makes it `bytes` large, if it is not there in full; holes in it get blocks, where the file system has fallocate. KV_NO_SPACE: there is none now. */
 kv_status reserve_make(const struct dir *dir, uint64_t bytes, struct kv_error *err);
 
 /* False: there was none, or it cannot be removed. */

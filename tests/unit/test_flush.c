@@ -4,6 +4,7 @@
 #include "base/huge_pages.h"
 #include "engine/filename.h"
 #include "engine/identity.h"
+#include "engine/reserve.h"
 #include "engine/wal.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
@@ -353,6 +354,23 @@ START_TEST(a_disk_stays_full_until_the_reserve_can_be_made_again)
 	ck_assert(has_reserve());
 	small_store_crash(&small);
 	ck_assert_uint_eq(small_warnings(&small), 1); /* it was full once */
+}
+END_TEST
+
+/* As rsync -S, tar -S and cp --sparse=always leave it. */
+START_TEST(a_reserve_that_was_copied_as_a_hole_gets_its_blocks)
+{
+	uint64_t bytes = reserve_bytes(0);
+	int fd = openat(small.disk.dir.fd, "RESERVE", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	struct stat st;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)bytes), 0);
+	ck_assert_int_eq(reserve_make(&small.disk.dir, bytes, NULL), KV_OK);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_uint_eq((uint64_t)st.st_size, bytes);
+	ck_assert_uint_ge((uint64_t)st.st_blocks * 512, bytes);
+	close(fd);
 }
 END_TEST
 
@@ -945,6 +963,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_deleted_on_a_full_disk_gives_its_space_back);
 	tcase_add_test(tcase, deletes_are_not_frozen_behind_memory_that_cannot_be_flushed);
 	tcase_add_test(tcase, a_disk_stays_full_until_the_reserve_can_be_made_again);
+	tcase_add_test(tcase, a_reserve_that_was_copied_as_a_hole_gets_its_blocks);
 	tcase_add_test(tcase, a_full_disk_is_left_also_where_nobody_tells_how_much_is_free);
 	tcase_add_test(tcase, a_segment_whose_header_failed_is_not_cut_any_more);
 	tcase_add_test(tcase, an_io_error_stops_writes_and_loses_nothing);
