@@ -7,6 +7,9 @@
  * the next one from starting. But a daemon that has the lock writes its pid at once. So a lock on a file that names no living
  * process, and still does after a while, is not that of a daemon, and the file is made anew. Daemons of other PID namespaces look dead,
  * too: each needs a pidfile of its own. Who can bring a process to the pid that the file names still keeps us out.
+ *
+ * A daemon that root started has made the file as root. When it was killed, a start by the user himself finds it there, not his to write: then
+ * it is locked all the same, and made anew where the directory is his.
  */
 #define _GNU_SOURCE
 #include "daemon/pidfile.h"
@@ -118,16 +121,38 @@ static bool is_current(const struct pidfile *pidfile)
 		opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-static kv_status open_and_lock(struct pidfile *pidfile, struct kv_error *err)
+static kv_status open_and_lock(struct pidfile *pidfile, enum file_mode mode, struct kv_error *err)
 {
-	kv_status status = file_open(&pidfile->dir, name_of(pidfile), FILE_OPEN_OR_CREATE,
-		&pidfile->file, err);
+	kv_status status = file_open(&pidfile->dir, name_of(pidfile), mode, &pidfile->file, err);
 
 	if (status == KV_OK)
 		status = check_links(pidfile, err);
 	if (status != KV_OK)
 		return status;
 	return file_lock(&pidfile->file, err);
+}
+
+/* The file is not ours to write. KV_OK: it had no holder, and its name is gone. Removed under its lock, as by a daemon that ends. */
+static kv_status unlink_unwritable(struct pidfile *pidfile, kv_status refused)
+{
+	kv_status status = open_and_lock(pidfile, FILE_READ, NULL);
+
+	if (status == KV_OK && is_current(pidfile))
+		status = dir_unlink(&pidfile->dir, name_of(pidfile), NULL);
+	return status == KV_OK || status == KV_BUSY ? status : refused;
+}
+
+/* KV_OK: `file` is locked, and ours if it is current. KV_BUSY: somebody else has locked it. */
+static kv_status try_to_lock(struct pidfile *pidfile, struct kv_error *err)
+{
+	struct kv_error why = { 0 };
+	kv_status status = open_and_lock(pidfile, FILE_OPEN_OR_CREATE, &why);
+
+	if (pidfile->file.fd < 0 && why.errnum == EACCES)
+		status = unlink_unwritable(pidfile, status);
+	if (status != KV_OK && err)
+		*err = why;
+	return status;
 }
 
 /* Somebody has the lock who is no daemon, as it looks. Gives him time to be one, then the file goes, and the next one gets as much time.
@@ -150,7 +175,7 @@ static kv_status take(struct pidfile *pidfile, struct kv_error *err)
 	int dead = 0;
 
 	for (int i = 0; i < TRIES_MAX; i++) {
-		kv_status status = open_and_lock(pidfile, err);
+		kv_status status = try_to_lock(pidfile, err);
 
 		if (status == KV_BUSY) {
 			if (names_living_process(pidfile) || !wait_or_unlink(pidfile, &dead))

@@ -30,6 +30,25 @@ stop_daemon
 expect_no_file "$PIDFILE"
 expect_no_file "$SOCKET"
 
+# started_by_user: by the user himself, for whom `user` means nothing.
+started_by_user() {
+	expect_run 0 '' setpriv --reuid=$user --regid="$group" --clear-groups "$KVSTORED" -c "$CONF"
+	PID=$(<"$PIDFILE")
+	started+=("$PID")
+	learn_port
+}
+
+# The pidfile of root's that a killed daemon leaves keeps the user from starting only while somebody holds it.
+start_daemon
+expect_equal "$(stat -c %U "$PIDFILE")" root "the owner of the pidfile"
+expect_run 75 "process $PID holds '$PIDFILE'" setpriv --reuid=$user --regid="$group" --clear-groups "$KVSTORED" -c "$CONF"
+kill_daemon
+expect_equal "$(<"$PIDFILE")" "$PID" "what a killed daemon leaves"
+started_by_user
+expect_equal "$(stat -c %U "$PIDFILE")" $user "the owner of the pidfile"
+stop_daemon
+expect_no_file "$PIDFILE"
+
 # A pidfile in a directory of root's cannot be removed by the user: it is left empty, and is taken over.
 PIDFILE=$DIR/kvstored.pid
 write_config "user = \"$user\""
@@ -38,6 +57,8 @@ stop_daemon
 [ ! -s "$PIDFILE" ] || fail "a pid is left in the pidfile"
 start_daemon
 stop_daemon
+expect_run 77 "$PIDFILE" setpriv --reuid=$user --regid="$group" --clear-groups "$KVSTORED" -c "$CONF"
+expect_equal "$(stat -c %U "$PIDFILE")" root "the owner of the pidfile"
 rm -f "$PIDFILE"
 
 # data_dir of somebody else
@@ -55,10 +76,7 @@ expect_run 78 "group 'no-such-group' does not exist" "$KVSTORED" -c "$CONF"
 chown -R "$user" "$DATA" "$LOG"
 PIDFILE=$DIR/run/kvstored.pid
 write_config 'user = "root"'
-expect_run 0 '' setpriv --reuid=$user --regid="$group" --clear-groups "$KVSTORED" -c "$CONF"
-PID=$(<"$PIDFILE")
-started+=("$PID")
-learn_port
+started_by_user
 expect_equal "$(stat -c %U "/proc/$PID")" $user "the user"
 expect_http 200 GET "/get?key=a"
 expect_body 1

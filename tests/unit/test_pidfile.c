@@ -145,6 +145,48 @@ START_TEST(a_lock_of_a_living_process_is_respected)
 }
 END_TEST
 
+enum { NOBODY = 65534 };
+
+/* As a start by a user finds it after one by root that was killed. */
+START_TEST(a_file_that_is_not_ours_to_write_is_made_anew_in_a_directory_of_ours)
+{
+	struct stat st;
+	int fd;
+
+	write_file(path, "1\n"); /* lives, and has no lock */
+	ck_assert_int_eq(chmod(path, 0644), 0);
+	ck_assert_int_eq(chown(directory, NOBODY, NOBODY), 0);
+	fd = open(path, O_RDONLY);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_BUSY);
+	ck_assert_ptr_nonnull(strstr(err.text, "process 1 "));
+	expect_content(path, "1\n");
+	close(fd);
+	ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_OK);
+	expect_own_pid();
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_uid, NOBODY);
+	pidfile = pidfile_remove(pidfile);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
+START_TEST(a_file_that_is_not_ours_to_write_stays_in_a_directory_that_is_not_either)
+{
+	write_file(path, "1\n");
+	ck_assert_int_eq(chmod(path, 0644), 0);
+	ck_assert_int_eq(chmod(directory, 0755), 0);
+	ck_assert_int_eq(seteuid(NOBODY), 0);
+	ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_IO);
+	ck_assert_int_eq(exit_code_of(&err), EXIT_CODE_PERMISSION);
+	ck_assert_ptr_nonnull(strstr(err.file, "kvstored.pid"));
+	ck_assert_int_eq(seteuid(0), 0);
+	expect_content(path, "1\n");
+}
+END_TEST
+
 static void refused(void)
 {
 	ck_assert_int_ne(pidfile_create(path, &pidfile, &err), KV_OK);
@@ -290,6 +332,10 @@ int main(void)
 	tcase_add_test(tests, a_live_daemon_is_named_with_path_and_pid);
 	tcase_add_test(tests, a_lock_of_who_is_no_daemon_is_none);
 	tcase_add_test(tests, a_lock_of_a_living_process_is_respected);
+	if (geteuid() == 0) {
+		tcase_add_test(tests, a_file_that_is_not_ours_to_write_is_made_anew_in_a_directory_of_ours);
+		tcase_add_test(tests, a_file_that_is_not_ours_to_write_stays_in_a_directory_that_is_not_either);
+	}
 	tcase_add_test(tests, links_fifos_and_directories_are_refused_and_left_alone);
 	tcase_add_test(tests, a_dangling_link_makes_no_file);
 	tcase_add_test(tests, its_directory_may_be_a_link_but_must_be_there);
