@@ -53,8 +53,14 @@ static int open_dir(const struct fs *fs, int at_fd, const char *name)
 	return fd;
 }
 
-/* Syncs the directory that holds `path`. A name that was there before us may lie where we may not
- * read (`made` is false): then it is not for us to make it durable. */
+/* What fsync says of a directory of squashfs, erofs or iso9660, where nothing is ever written. */
+static bool is_never_synced(int errnum)
+{
+	return errnum == EINVAL || errnum == EROFS || errnum == EOPNOTSUPP;
+}
+
+/* Syncs the directory that holds `path`. A name that was there before us (`made` is false) may lie where we may not
+ * read, or be a mount point on a file system that has no such sync: then it is not for us to make it durable. */
 static int sync_parent(const struct fs *fs, const char *path, bool made)
 {
 	char *parent = strdup(path);
@@ -76,6 +82,8 @@ static int sync_parent(const struct fs *fs, const char *path, bool made)
 		result = fs->ops->fsync(fs->ctx, fd);
 		saved = errno;
 		fs->ops->close(fs->ctx, fd);
+		if (result != 0 && !made && is_never_synced(saved))
+			result = 0;
 	} else if (!made && (saved == EACCES || saved == EPERM)) {
 		result = 0;
 	}

@@ -266,6 +266,27 @@ START_TEST(a_closed_parent_matters_only_for_what_we_made)
 }
 END_TEST
 
+/* A mount point in a root file system that is only read: fsync of a directory there is EINVAL. */
+START_TEST(a_parent_that_cannot_be_synced_matters_only_for_what_we_made)
+{
+	static const int errnums[] = { EINVAL, EROFS, EOPNOTSUPP };
+	struct dir sub = { .fd = -1 };
+	char *full = below("sub");
+
+	for (size_t i = 0; i < sizeof errnums / sizeof errnums[0]; i++) {
+		fault_fs_fail_from(fault, FAULT_FSYNC, 1, errnums[i]);
+		ck_assert_int_ne(dir_open(fs, full, true, &sub, &err), KV_OK);
+		ck_assert_int_eq(err.errnum, errnums[i]);
+		ck_assert_int_eq(sub.fd, -1);
+		ck_assert_int_eq(dir_open(fs, full, true, &sub, &err), KV_OK);
+		dir_close(&sub);
+		ck_assert_int_eq(rmdir(full), 0);
+		fault_fs_heal(fault);
+	}
+	free(full);
+}
+END_TEST
+
 /* What the sync of a directory has lost once is lost for whoever makes something in it, too. */
 START_TEST(a_directory_in_another_is_synced_as_all_in_it)
 {
@@ -829,6 +850,7 @@ static Suite *file_suite(void)
 	tcase_add_test(tc, a_directory_is_created_private_and_its_parent_synced);
 	tcase_add_test(tc, a_directory_that_is_there_is_synced_in_its_parent_all_the_same);
 	tcase_add_test(tc, a_closed_parent_matters_only_for_what_we_made);
+	tcase_add_test(tc, a_parent_that_cannot_be_synced_matters_only_for_what_we_made);
 	tcase_add_test(tc, a_directory_in_another_is_synced_as_all_in_it);
 	tcase_add_test(tc, opening_a_directory_fails_cleanly_at_every_call);
 	tcase_add_test(tc, relative_paths_and_trailing_slashes_are_understood);
