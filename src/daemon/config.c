@@ -282,7 +282,7 @@ static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct
 	return status;
 }
 
-static kv_status load_text(const struct config_source *source, struct buf *text, struct kv_error *err)
+static kv_status load_text(struct config_source *source, struct buf *text, struct kv_error *err)
 {
 	kv_status status = config_file_read(source->path, text, err);
 	int line = 1;
@@ -290,6 +290,8 @@ static kv_status load_text(const struct config_source *source, struct buf *text,
 
 	if (status == KV_NOT_FOUND && source->may_be_missing)
 		status = KV_OK;
+	else if (status == KV_OK)
+		source->may_be_missing = false; /* a reload while an editor replaces it must not find the defaults */
 	if (status == KV_OK && text->len == 0 && buf_append_byte(text, '\n') != KV_OK) /* for fmemopen */
 		status = kv_error_set(err, KV_NO_MEMORY, "cannot hold '%s'", source->path);
 	if (status != KV_OK)
@@ -303,7 +305,7 @@ static kv_status load_text(const struct config_source *source, struct buf *text,
 	return KV_INVALID;
 }
 
-kv_status config_load(const struct config_source *source, struct config *ret, struct kv_error *err)
+kv_status config_load(struct config_source *source, struct config *ret, struct kv_error *err)
 {
 	struct config config = { 0 };
 	struct buf text = { 0 };

@@ -67,7 +67,7 @@ struct config {
 
 struct config_source {
 	const char *path;
-	bool may_be_missing; /* then the built-in defaults are in effect */
+	bool may_be_missing; /* then the built-in defaults are in effect; false once it was found */
 	const char *run_dir; /* for the default pidfile and socket; NULL: there are none */
 };
 
@@ -77,7 +77,7 @@ const char *config_find_run_dir(void);
 
 /* Reads and checks. KV_INVALID with "file:line: what was expected" in err->text; KV_NOT_FOUND, KV_IO for a file
  * that cannot be read; KV_NO_MEMORY. */
-kv_status config_load(const struct config_source *source, struct config *ret, struct kv_error *err);
+kv_status config_load(struct config_source *source, struct config *ret, struct kv_error *err);
 
 /* Frees what it holds; safe on a zeroed one and twice. */
 void config_free(struct config *config);

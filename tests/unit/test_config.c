@@ -377,6 +377,24 @@ START_TEST(a_missing_file_is_an_error_unless_it_may_be_missing)
 }
 END_TEST
 
+START_TEST(a_file_that_was_there_once_must_not_be_missing_later)
+{
+	struct config_source source = { .path = path, .may_be_missing = true };
+
+	ck_assert_int_eq(config_load(&source, &config, &err), KV_OK);
+	ck_assert_uint_eq(config.port, 8080);
+	config_free(&config);
+	ck_assert_int_eq(config_load(&source, &config, &err), KV_OK);
+	config_free(&config);
+	write_bytes("port = 7\n", 9);
+	ck_assert_int_eq(config_load(&source, &config, &err), KV_OK);
+	ck_assert_uint_eq(config.port, 7);
+	config_free(&config);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(config_load(&source, &config, &err), KV_NOT_FOUND);
+}
+END_TEST
+
 START_TEST(what_is_not_a_text_file_is_refused)
 {
 	struct config_source source = { .path = path };
@@ -473,6 +491,7 @@ int main(void)
 	tcase_add_test(tests, every_default_passes_its_own_check);
 	tcase_add_test(tests, a_reload_takes_what_may_change_and_names_the_rest);
 	tcase_add_test(tests, a_missing_file_is_an_error_unless_it_may_be_missing);
+	tcase_add_test(tests, a_file_that_was_there_once_must_not_be_missing_later);
 	tcase_add_test(tests, what_is_not_a_text_file_is_refused);
 	tcase_add_test(tests, a_symbolic_link_to_a_file_is_followed);
 	tcase_add_test(tests, random_bytes_are_refused_or_read_but_never_crash);
