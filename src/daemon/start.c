@@ -131,7 +131,7 @@ static kv_status raise_limits(struct daemon *daemon, struct kv_error *err)
 	struct kv_error why;
 	char line[ERROR_LINE_MAX];
 
-	if (limits_raise_descriptors(daemon->config.connection_limit, &daemon->share, &why) != KV_OK)
+	if (limits_raise_descriptors(daemon->config.connection_limit, daemon->config.http_threads, &daemon->share, &why) != KV_OK)
 		log_warning("%s", start_format_error(&why, line, sizeof(line)));
 	return KV_OK;
 }
@@ -155,6 +155,7 @@ static kv_status bind_addresses(struct daemon *daemon, struct kv_error *err)
 	if (status != KV_OK)
 		return status;
 	options.connection_limit = (unsigned)daemon->share.connections;
+	options.threads = (unsigned)daemon->share.threads;
 	options.sockets = daemon->activation.sockets;
 	options.socket_count = daemon->activation.count;
 	options.admin_uids = daemon->peers.uids;

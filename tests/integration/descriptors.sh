@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # With few descriptors, more clients than can be served: some are turned away, but the store goes on, through new logs and
-# tables. And no descriptor of the caller's stays open in the daemon.
+# tables. More threads than can be served with: there are fewer. And no descriptor of the caller's stays open in the daemon.
 . "${top_srcdir:?}/tests/integration/lib.sh"
 
-start_with_few() {
-	write_config 'memtable_size = 64K' 'flush_interval = 1'
-	(ulimit -n 64; exec "$KVSTORED" -c "$CONF") </dev/null || fail "the daemon does not start"
+start_with_few() { # DESCRIPTORS
+	local alone=()
+	[ "$(id -u)" != 0 ] || alone=(setpriv --bounding-set=-sys_resource) # else it raises the limit
+	(ulimit -n "$1"; exec "${alone[@]}" "$KVSTORED" -c "$CONF") </dev/null || fail "the daemon does not start"
 	PID=$(<"$PIDFILE")
 	started+=("$PID")
 	learn_port
@@ -44,7 +45,8 @@ put() {
 
 clients_do_not_take_the_descriptors_of_the_store() {
 	local refused='' answered='' line
-	start_with_few
+	write_config 'memtable_size = 64K' 'flush_interval = 1'
+	start_with_few 64
 	crowd
 	# the rest of the answer to /healthz: three header lines, the empty one and OK
 	while IFS= read -r -t 20 line <&"$SERVED"; do [ "$line" = OK ] && break; done
@@ -59,6 +61,15 @@ clients_do_not_take_the_descriptors_of_the_store() {
 	stop_daemon
 }
 
+there_are_fewer_threads_than_wanted() {
+	write_config 'http_threads = 64'
+	start_with_few 128
+	expect_log 'for 1024 connections and 64 threads: there will be at most'
+	expect_http 201 PUT /v1/kv/threads -d 1
+	expect_http 200 GET /v1/kv/threads
+	stop_daemon
+}
+
 no_descriptor_of_the_caller_stays_open() {
 	exec {mine}<"$0"
 	write_config
@@ -69,4 +80,5 @@ no_descriptor_of_the_caller_stays_open() {
 }
 
 clients_do_not_take_the_descriptors_of_the_store
+there_are_fewer_threads_than_wanted
 no_descriptor_of_the_caller_stays_open
