@@ -38,11 +38,17 @@ uint64_t clock_monotonic_coarse_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-uint64_t clock_wall_us(void)
+uint64_t clock_realtime_us(void)
 {
 	struct timespec t = now(CLOCK_REALTIME);
+
 	/* a clock set before 1970 counts as 1970 */
-	uint64_t ret = t.tv_sec < 0 ? 0 : (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return t.tv_sec < 0 ? 0 : (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t clock_wall_us(void)
+{
+	uint64_t ret = clock_realtime_us();
 	uint_fast64_t latest = atomic_load(&latest_wall_us);
 
 	while (latest < ret && !atomic_compare_exchange_weak(&latest_wall_us, &latest, ret))

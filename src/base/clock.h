@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Time: monotonic for intervals and deadlines, wall time for people and expiry. Any thread. */
+/* Time: monotonic for intervals and deadlines, wall time for expiry, real time for people. Any thread. */
 #ifndef KV_BASE_CLOCK_H
 #define KV_BASE_CLOCK_H
 
@@ -15,5 +15,8 @@ uint64_t clock_monotonic_coarse_ms(void);
  * backwards: when the system's clock is set back, it stands still until the clock has caught up. */
 uint64_t clock_wall_us(void);
 uint64_t clock_wall_ms(void);
+
+/* CLOCK_REALTIME as it is set, which may be earlier than what was told before: for what is only read by people. */
+uint64_t clock_realtime_us(void);
 
 #endif

@@ -188,7 +188,7 @@ static size_t escape(char *to, const char *text)
 
 static size_t put_head(char *to, size_t size, enum log_level level)
 {
-	uint64_t ms = clock_wall_ms();
+	uint64_t ms = clock_realtime_us() / 1000;
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
 	size_t len;

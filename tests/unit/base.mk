@@ -38,7 +38,7 @@ tests_unit_test_clock_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime
 check_PROGRAMS += tests/unit/test_log
 TESTS += tests/unit/test_log
 tests_unit_test_log_LDADD = $(BASE_TEST_LIBS)
-tests_unit_test_log_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK) -Wl,--wrap=syslog,--wrap=__syslog_chk
+tests_unit_test_log_LDFLAGS = $(AM_LDFLAGS) $(FAULT_ALLOC_LINK) -Wl,--wrap=syslog,--wrap=__syslog_chk,--wrap=clock_gettime
 check_PROGRAMS += tests/unit/test_fault_fs
 TESTS += tests/unit/test_fault_fs
 tests_unit_test_fault_fs_LDADD = $(BASE_TEST_LIBS)

@@ -42,6 +42,7 @@ START_TEST(units_are_what_the_names_say)
 	ck_assert_uint_eq(at(clock_monotonic_us, 1700000000, 123456789), UINT64_C(1700000000123456));
 	ck_assert_uint_eq(at(clock_wall_us, 1700000000, 123456789), UINT64_C(1700000000123456));
 	ck_assert_uint_eq(at(clock_wall_ms, 1700000000, 123456789), UINT64_C(1700000000123));
+	ck_assert_uint_eq(at(clock_realtime_us, 1700000000, 123456789), UINT64_C(1700000000123456));
 }
 END_TEST
 
@@ -56,9 +57,18 @@ START_TEST(wall_time_stands_still_while_the_clock_is_behind)
 }
 END_TEST
 
+START_TEST(real_time_goes_back_with_its_clock)
+{
+	ck_assert_uint_eq(at(clock_wall_us, 1000, 0), 1000000000);
+	ck_assert_uint_eq(at(clock_realtime_us, 1000, 1000), 1000000001);
+	ck_assert_uint_eq(at(clock_realtime_us, 10, 0), 10000000);
+}
+END_TEST
+
 START_TEST(a_clock_before_1970_counts_as_1970)
 {
 	ck_assert_uint_eq(at(clock_wall_us, -5, 0), 0);
+	ck_assert_uint_eq(at(clock_realtime_us, -5, 0), 0);
 }
 END_TEST
 
@@ -115,6 +125,7 @@ int main(void)
 
 	tcase_add_test(tc, units_are_what_the_names_say);
 	tcase_add_test(tc, wall_time_stands_still_while_the_clock_is_behind);
+	tcase_add_test(tc, real_time_goes_back_with_its_clock);
 	tcase_add_test(tc, a_clock_before_1970_counts_as_1970);
 	tcase_add_test(tc, monotonic_time_follows_its_clock_whatever_wall_time_does);
 	tcase_add_test(tc, the_real_clocks_are_read);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *path; /* a directory for the test */
@@ -53,6 +54,28 @@ void __wrap___syslog_chk(int priority, int flag, const char *format, ...)
 	va_start(args, format);
 	keep(priority, format, args);
 	va_end(args);
+}
+
+static time_t fake_seconds; /* 0: the clock's own */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int result = __real_clock_gettime(clock, ret);
+
+	if (fake_seconds != 0)
+		*ret = (struct timespec){ .tv_sec = fake_seconds, .tv_nsec = 7000000 };
+	return result;
+}
+
+/* Check reads the clock, too, so it is ours only during the call. */
+static void log_at(time_t seconds, const char *text)
+{
+	fake_seconds = seconds;
+	log_error("%s", text);
+	fake_seconds = 0;
 }
 
 static void set_up(void)
@@ -123,6 +146,20 @@ START_TEST(a_line_has_time_program_level_and_text)
 	ck_assert_msg(regexec(&form, text, 0, NULL, 0) == 0, "%s", text);
 	free(text);
 	regfree(&form);
+}
+END_TEST
+
+START_TEST(a_clock_that_was_set_back_is_told_as_it_is)
+{
+	char *text;
+
+	ck_assert_int_eq(log_to_file(file, &err), KV_OK);
+	log_at(1800000000, "a year ahead");
+	log_at(1768464000, "set right");
+	text = content(file);
+	ck_assert_ptr_eq(strstr(text, "2027-01-15T08:00:00.007Z test_log["), text);
+	ck_assert_ptr_nonnull(strstr(text, "\n2026-01-15T08:00:00.007Z test_log["));
+	free(text);
 }
 END_TEST
 
@@ -379,6 +416,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, level_words_are_parsed_and_named);
 	tcase_add_test(tc, a_line_has_time_program_level_and_text);
+	tcase_add_test(tc, a_clock_that_was_set_back_is_told_as_it_is);
 	tcase_add_test(tc, only_lines_up_to_the_level_are_written);
 	tcase_add_test(tc, no_text_can_forge_a_line_or_steer_a_terminal);
 	tcase_add_test(tc, an_overlong_text_is_cut_and_says_so);
