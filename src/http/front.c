@@ -59,6 +59,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
 	worker_progress(worker);
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+		front->announced = true;
 		*socket_context = request_new(front->service, worker, descriptor_of(mhd),
 			info ? guard_peer_of(info->client_addr) : GUARD_PEER_REMOTE, front->tls);
 		if (*socket_context && info && front->service->rate)
@@ -185,9 +186,12 @@ void front_stop(struct front *front)
 	front->mhd = NULL;
 }
 
-bool front_add(struct front *front, int fd, const struct sockaddr *address, socklen_t len)
+/* What libmicrohttpd has announced before it fails, it also tells the end of. */
+void front_add(struct front *front, int fd, const struct sockaddr *address, socklen_t len)
 {
-	return MHD_add_connection(front->mhd, fd, address, len) == MHD_YES;
+	front->announced = false;
+	if (MHD_add_connection(front->mhd, fd, address, len) != MHD_YES && !front->announced)
+		atomic_fetch_sub(&front->service->open_connections, 1);
 }
 
 void front_run(struct front *front)

@@ -20,16 +20,17 @@ struct front {
 	struct MHD_Daemon *mhd;  /* NULL: not started */
 	int fd;                  /* readable when a socket has something; -1: not started */
 
-	unsigned greeting;       /* connections over TLS that have not asked anything yet; worker's thread, as the next */
+	unsigned greeting;       /* connections over TLS that have not asked anything yet; worker's thread, as the next two */
 	unsigned asking;         /* requests that have begun and not ended, parked ones, too */
+	bool announced;          /* libmicrohttpd has told of a connection since front_add() was called */
 };
 
 /* Fills in a zeroed one, which must stay where it is; 0 or an errno. */
 int front_start(struct front *front, struct service *service, struct worker *worker, bool tls);
 void front_stop(struct front *front); /* closes its connections; safe on one that was not started */
 
-/* Takes over the descriptor; false: it is closed already. */
-bool front_add(struct front *front, int fd, const struct sockaddr *address, socklen_t len);
+/* Takes over the descriptor, which is in service->open_connections until it is closed: at once when it cannot be served. */
+void front_add(struct front *front, int fd, const struct sockaddr *address, socklen_t len);
 
 /* Serves what can be served. */
 void front_run(struct front *front);

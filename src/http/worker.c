@@ -84,9 +84,8 @@ static void add_newcomers(struct worker *worker)
 	worker->newcomer_count = 0;
 	pthread_mutex_unlock(&worker->mu);
 	for (size_t i = 0; i < count; i++)
-		if (!front_add(&worker->fronts[newcomers[i].tls], newcomers[i].fd,
-				(struct sockaddr *)&newcomers[i].address, newcomers[i].address_len))
-			atomic_fetch_sub(&worker->service->open_connections, 1);
+		front_add(&worker->fronts[newcomers[i].tls], newcomers[i].fd,
+			(struct sockaddr *)&newcomers[i].address, newcomers[i].address_len);
 	if (count > 0)
 		worker_progress(worker);
 	free(newcomers);

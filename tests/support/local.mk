@@ -5,6 +5,7 @@ tests_support_libsupport_a_SOURCES += tests/support/fault_alloc.c tests/support/
 # for a program that uses fault_alloc: tests_unit_test_NAME_LDFLAGS = $(FAULT_ALLOC_LINK)
 FAULT_ALLOC_LINK = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=huge_pages_alloc \
 	-Wl,--wrap=posix_memalign,--wrap=reallocarray,--wrap=strdup,--wrap=strndup
+tests_support_libsupport_a_SOURCES += tests/support/fault_epoll.c tests/support/fault_epoll.h
 tests_support_libsupport_a_SOURCES += tests/support/array_iter.c tests/support/array_iter.h
 tests_support_libsupport_a_SOURCES += tests/support/iter_check.c tests/support/iter_check.h
 tests_support_libsupport_a_SOURCES += tests/support/disk.c tests/support/disk.h

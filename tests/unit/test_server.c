@@ -2,6 +2,7 @@
 /* The life of a server over sockets: listening, limits, deadlines, draining, /shutdown, and what it tells about itself. */
 #define _GNU_SOURCE
 #include "support/fake_server.h"
+#include "support/fault_epoll.h"
 #include "support/runner.h"
 
 #include <errno.h>
@@ -185,6 +186,22 @@ START_TEST(connections_above_the_limit_are_told)
 		rawhttp_close(&more);
 		ck_assert(status == 200 || status == 503);
 	}
+}
+END_TEST
+
+/* One that counts down twice makes the number of open ones larger than any limit, for ever. */
+START_TEST(a_connection_that_epoll_does_not_take_counts_down_once)
+{
+	for (int i = 0; i < 3; i++) {
+		struct rawhttp http;
+
+		fault_epoll_refuse(1);
+		http = rawhttp_connect(fake.port);
+		ck_assert(rawhttp_is_closed(&http));
+		rawhttp_close(&http);
+		ck_assert_uint_eq(fault_epoll_left(), 0);
+	}
+	ck_assert_ptr_nonnull(strstr(fake_server_text(fake_server_call("GET", "/v1/stats", NULL, NULL)), "\"connections\":1,"));
 }
 END_TEST
 
@@ -786,6 +803,7 @@ int main(void)
 	tcase_add_test(served, metrics_count_what_was_answered);
 	tcase_add_test(served, a_connection_is_kept_and_pipelines);
 	tcase_add_test(served, a_connection_is_answered_with_each_value_as_it_is);
+	tcase_add_test(served, a_connection_that_epoll_does_not_take_counts_down_once);
 	tcase_add_test(served, reads_go_on_while_commits_wait);
 	tcase_add_test(served, draining_waits_for_requests_in_work_and_refuses_new_ones);
 	tcase_add_test(served, a_client_that_leaves_during_its_commit_does_no_harm);
