@@ -182,6 +182,15 @@ static enum MHD_Result last_call(struct request *request)
 	return MHD_YES;
 }
 
+/* The body may wait for its last commit or job after all of it has come: it is not the client that is slow. */
+static enum MHD_Result wait_at_end(struct request *request)
+{
+	if (connection_phase(&request->connection) == CONNECTION_BODY &&
+		!connection_enter(&request->connection, CONNECTION_WORKING))
+		return MHD_NO;
+	return MHD_YES;
+}
+
 /* Without an answer so far: what there is to do. */
 static enum MHD_Result proceed(struct request *request, const char *method, const char *version,
 	const char *data, size_t *size)
@@ -191,7 +200,7 @@ static enum MHD_Result proceed(struct request *request, const char *method, cons
 	if (*size == 0)
 		request->place = REQUEST_AT_END;
 	if (request_is_waiting(request) && !request_wait_is_over(request))
-		return *size > 0 ? request_body_park(request) : MHD_YES;
+		return *size > 0 ? request_body_park(request) : wait_at_end(request);
 	if (request->step == REQUEST_BODY)
 		return *size > 0 ? request_body_take(request, data, size) : last_call(request);
 	return request->place == REQUEST_IN_BODY ? MHD_NO : MHD_YES; /* the body's rest is not wanted */

@@ -657,6 +657,28 @@ START_TEST(a_waiting_body_has_no_deadline)
 }
 END_TEST
 
+/* Its client may have ended its sending, and the commit may take longer than any deadline. */
+START_TEST(a_whole_body_that_waits_for_its_commit_gets_its_answer)
+{
+	struct rawhttp http, other;
+
+	plan.batch = 8;
+	fake.options.header_timeout_ms = 1000;
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	fake_server_start();
+	http = connect_and_send("POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nabcdefgh");
+	if (_i == 1)
+		rawhttp_end_sending(&http);
+	fake_store_wait_held(fake.store, 1);
+	other = connect_and_send("GET /plain HTTP/1.1\r\n"); /* its end by the deadline is our clock */
+	ck_assert_uint_eq(read_status(&other), 408);
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	ck_assert_uint_eq(read_status(&http), 200);
+	rawhttp_close(&other);
+	rawhttp_close(&http);
+}
+END_TEST
+
 START_TEST(stopping_in_the_middle_of_bodies_frees_all)
 {
 	struct rawhttp http[6];
@@ -765,6 +787,7 @@ int main(void)
 	tcase_add_loop_test(bodies, a_body_cut_short_is_not_handled, 0, 2);
 	tcase_add_test(bodies, a_fast_beginning_gives_a_stalled_body_no_time);
 	tcase_add_test(bodies, a_waiting_body_has_no_deadline);
+	tcase_add_loop_test(bodies, a_whole_body_that_waits_for_its_commit_gets_its_answer, 0, 2);
 	tcase_add_test(bodies, stopping_in_the_middle_of_bodies_frees_all);
 	tcase_add_test(bodies, an_import_without_memory_can_go_on_from_where_it_says);
 	tcase_add_loop_test(bodies, every_failed_allocation_is_survived, 0, 3);
