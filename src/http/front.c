@@ -41,6 +41,16 @@ static void greeting_ends(struct front *front, struct request *request)
 	front->greeting--;
 }
 
+/* Also of one whose end is not told: a resumed connection that epoll does not take back is closed without a word of its request. */
+static void asking_ends(struct front *front, struct request *request)
+{
+	if (!request || !request->asking)
+		return;
+	request->asking = false;
+	front->asking--;
+	request_completed(request);
+}
+
 /* Libmicrohttpd leaves the socket corked: TLS's word of the end would lie there for 200 ms when the descriptor has a copy. */
 static void let_go(struct MHD_Connection *mhd)
 {
@@ -70,6 +80,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
 		}
 	} else {
 		greeting_ends(front, *socket_context);
+		asking_ends(front, *socket_context);
 		if (front->tls)
 			let_go(mhd);
 		*socket_context = request_free(*socket_context);
@@ -88,6 +99,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
 	worker_progress(front->worker);
 	greeting_ends(front, request);
 	if (request) {
+		request->asking = true;
 		front->asking++;
 		request_target(request, mhd, target ? target : "");
 	}
@@ -113,10 +125,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 	(void)mhd;
 	(void)code;
 	worker_progress(front->worker);
-	if (*context) {
-		front->asking--;
-		request_completed(*context);
-	}
+	asking_ends(front, *context);
 }
 
 /* The raw target is decoded by urlkey, once; nothing else of it is used. */

@@ -58,6 +58,7 @@ struct request {
 	bool is_counted;             /* in service->requests */
 	struct token_memory token;   /* that its last requests carried */
 	bool greeting;               /* over TLS: no request has begun yet; see front.h */
+	bool asking;                 /* a request has begun and not ended; see front.h */
 	struct kept value;           /* the answer with the last small value */
 	struct guard_memory host;    /* that its last requests carried */
 	struct MHD_Connection *mhd;

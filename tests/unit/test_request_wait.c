@@ -9,6 +9,7 @@
 #include "http/reply.h"
 #include "support/fake_server.h"
 #include "support/fault_alloc.h"
+#include "support/fault_epoll.h"
 #include "support/runner.h"
 
 #include <pthread.h>
@@ -161,6 +162,7 @@ static bool take(struct request *request, const char *data, size_t *size)
 	atomic_fetch_add(&takes, 1);
 	for (size_t i = 0; i < taken; i++)
 		own->sum = own->sum * 31 + (uint8_t)data[i];
+	(void)request_hold_bytes(request, taken); /* for figure() */
 	own->received += taken;
 	own->uncommitted += taken;
 	*size -= taken;
@@ -188,11 +190,13 @@ const struct route *route_at(size_t i)
 {
 	static const struct route routes[] = {
 		{ .path = "/job", .methods = HTTP_POST, .op = METRICS_ADMIN, .handle = handle_job },
+		{ .path = "/v1/stats", .methods = HTTP_GET, .op = METRICS_ADMIN, .handle = api_stats },
 		{ .path = "/plain", .methods = HTTP_GET, .op = METRICS_GET, .handle = handle_plain },
 		{ .path = "/document", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_DOCUMENT,
 			.handle = handle_document },
 		{ .path = "/take", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_STREAM,
-			.handle = handle_take, .begin = begin_take, .take = take, .conditional = true },
+			.handle = handle_take, .begin = begin_take, .take = take, .conditional = true,
+			.role = ACCESS_WRITE }, /* one that request_limit counts */
 		{ .path = "/import", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_STREAM,
 			.handle = api_import, .begin = api_import_begin, .take = api_import_take },
 	};
@@ -227,6 +231,25 @@ static void wait_for(atomic_uint *counter, unsigned count)
 		ck_assert_msg(clock_monotonic_us() < until_us, "%u instead of %u", atomic_load(counter), count);
 		doze();
 	}
+}
+
+static const char inflight_bytes[] = "\"inflight_bytes\":";
+
+/* One of /v1/stats. */
+static uint64_t figure(const char *name)
+{
+	const char *found = strstr(fake_server_text(fake_server_call("GET", "/v1/stats", NULL, NULL)), name);
+
+	ck_assert_ptr_nonnull(found);
+	return strtoull(found + strlen(name), NULL, 10);
+}
+
+static void wait_for_figure(const char *name, uint64_t value)
+{
+	uint64_t until_us = clock_monotonic_us() + 120000000;
+
+	while (figure(name) != value)
+		ck_assert_msg(clock_monotonic_us() < until_us, "no %s%llu", name, (unsigned long long)value);
 }
 
 static struct rawhttp connect_and_send(const char *text)
@@ -537,6 +560,32 @@ START_TEST(a_body_that_waits_for_a_commit_costs_nothing)
 }
 END_TEST
 
+/* In the middle of reading, or while a commit is under way. */
+START_TEST(a_resumed_connection_that_epoll_does_not_take_gives_all_back)
+{
+	struct rawhttp http;
+
+	plan.batch = 10000;
+	fake.options.threads = 1;
+	fake.options.request_limit = 1;
+	fake_store_set_commits(fake.store, FAKE_STORE_HELD);
+	fake_server_start();
+	http = connect_and_send("POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
+	ck_assert(rawhttp_send(&http, body, _i ? 20000 : 15000));
+	fake_store_wait_held(fake.store, 1);
+	check_others_are_served(); /* by the same thread, which has parked it then */
+	fault_epoll_refuse(1);
+	fake_store_set_commits(fake.store, FAKE_STORE_THREAD);
+	ck_assert(rawhttp_is_closed(&http));
+	ck_assert_uint_eq(fault_epoll_left(), 0);
+	rawhttp_close(&http);
+	wait_for(&freed, 1);
+	wait_for_figure(inflight_bytes, 0);
+	ck_assert_uint_eq(atomic_load(&handled), 0);
+	ck_assert_uint_eq(fake_server_call("POST", "/take", NULL, "")->status, 200);
+}
+END_TEST
+
 START_TEST(jobs_in_the_middle_of_a_body)
 {
 	struct rawhttp http;
@@ -781,6 +830,7 @@ int main(void)
 	tcase_add_test(bodies, a_document_is_bounded_by_max_batch_size);
 	tcase_add_loop_test(bodies, a_body_is_handed_on_whole_and_in_order_through_its_commits, 0, 7);
 	tcase_add_test(bodies, a_body_that_waits_for_a_commit_costs_nothing);
+	tcase_add_loop_test(bodies, a_resumed_connection_that_epoll_does_not_take_gives_all_back, 0, 2);
 	tcase_add_loop_test(bodies, jobs_in_the_middle_of_a_body, 0, 2);
 	tcase_add_loop_test(bodies, a_failure_in_the_middle_is_answered, 0, 2);
 	tcase_add_test(bodies, what_begin_refuses_is_refused_before_the_body);
