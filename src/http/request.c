@@ -36,17 +36,20 @@ struct request *request_new(struct service *service, struct worker *worker, int 
 	return request;
 }
 
-static void free_own(struct request *request)
+/* What a commit or job may be at work with; its memory counts as long as it is there. */
+static void free_work(struct request *request)
 {
 	if (request->own)
 		request->own_free(request->own);
 	request->own = NULL;
+	request->batch = store_batch_free(request->batch);
+	if (request->counted_bytes > 0)
+		request_release_bytes(request, request->counted_bytes);
 }
 
 void request_destroy(struct request *request)
 {
-	free_own(request);
-	store_batch_free(request->batch);
+	free_work(request);
 	buf_free(&request->target);
 	buf_free(&request->body);
 	token_memory_free(&request->token);
@@ -227,16 +230,12 @@ void request_completed(struct request *request)
 	if (request->is_counted)
 		atomic_fetch_sub(&service->requests, 1);
 	request->is_counted = false;
-	if (request->counted_bytes > 0)
-		atomic_fetch_sub(&service->inflight_bytes, request->counted_bytes);
-	request->counted_bytes = 0;
 	if (request->body.capacity > BODY_KEEP)
 		buf_free(&request->body);
 	if (request_is_waiting(request))
 		worker_wait_ends(request->worker); /* the connection was lost: request_free() comes next */
 	if (request->step != REQUEST_WAITING) {
-		free_own(request);
-		request->batch = store_batch_free(request->batch);
+		free_work(request);
 		request->step = REQUEST_NEW;
 	}
 	(void)connection_enter(&request->connection, CONNECTION_IDLE); /* a reaped one is closed soon */

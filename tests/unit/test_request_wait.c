@@ -32,6 +32,7 @@ struct own {
 	uint64_t uncommitted;
 	unsigned commits;
 	pthread_t worker;
+	struct buf kept;
 };
 
 /* What /take does, set before the first request. */
@@ -48,8 +49,11 @@ static void doze(void)
 	nanosleep(&pause, NULL);
 }
 
-static void free_own(void *own)
+static void free_own(void *arg)
 {
+	struct own *own = arg;
+
+	buf_free(&own->kept);
 	free(own);
 	atomic_fetch_add(&freed, 1);
 }
@@ -100,6 +104,18 @@ static void handle_job(struct request *request)
 {
 	if (new_own(request))
 		request_job(request, work, answer_job);
+}
+
+/* The job has the body. */
+static void handle_keep(struct request *request)
+{
+	struct own *own = new_own(request);
+
+	if (!own)
+		return;
+	own->kept = request->body;
+	request->body = (struct buf){ 0 };
+	request_job(request, work, answer_job);
 }
 
 static void handle_plain(struct request *request)
@@ -194,6 +210,8 @@ const struct route *route_at(size_t i)
 		{ .path = "/plain", .methods = HTTP_GET, .op = METRICS_GET, .handle = handle_plain },
 		{ .path = "/document", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_DOCUMENT,
 			.handle = handle_document },
+		{ .path = "/keep", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_DOCUMENT,
+			.handle = handle_keep },
 		{ .path = "/take", .methods = HTTP_POST, .op = METRICS_SET, .body = ROUTE_BODY_STREAM,
 			.handle = handle_take, .begin = begin_take, .take = take, .conditional = true,
 			.role = ACCESS_WRITE }, /* one that request_limit counts */
@@ -233,7 +251,7 @@ static void wait_for(atomic_uint *counter, unsigned count)
 	}
 }
 
-static const char inflight_bytes[] = "\"inflight_bytes\":";
+static const char connections[] = "\"connections\":", inflight_bytes[] = "\"inflight_bytes\":";
 
 /* One of /v1/stats. */
 static uint64_t figure(const char *name)
@@ -258,6 +276,14 @@ static struct rawhttp connect_and_send(const char *text)
 
 	ck_assert(rawhttp_send_text(&http, text));
 	return http;
+}
+
+static void reset(struct rawhttp *http)
+{
+	struct linger at_once = { .l_onoff = 1 };
+
+	ck_assert_int_eq(setsockopt(http->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+	rawhttp_close(http);
 }
 
 static unsigned read_status(struct rawhttp *http)
@@ -404,20 +430,37 @@ END_TEST
 
 START_TEST(a_lost_client_leaves_the_job_its_state)
 {
-	struct linger at_once = { .l_onoff = 1 };
 	struct rawhttp http;
 
 	atomic_store(&gate_closed, true);
 	fake_server_start();
 	http = connect_and_send(post_job);
 	wait_for(&begun_jobs, 1);
-	ck_assert_int_eq(setsockopt(http.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
-	rawhttp_close(&http); /* a reset */
+	reset(&http);
 	check_others_are_served();
 	ck_assert_uint_eq(atomic_load(&freed), 0);
 	atomic_store(&gate_closed, false);
 	wait_for(&freed, 1);
 	ck_assert_uint_eq(atomic_load(&ended_jobs), 1);
+}
+END_TEST
+
+START_TEST(what_a_job_has_of_a_lost_client_counts_until_its_end)
+{
+	struct rawhttp http;
+
+	atomic_store(&gate_closed, true);
+	fake_server_start();
+	http = connect_and_send("POST /keep HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
+	ck_assert(rawhttp_send(&http, body, BODY));
+	wait_for(&begun_jobs, 1);
+	reset(&http);
+	wait_for_figure(connections, 1); /* who asks */
+	ck_assert_uint_eq(atomic_load(&freed), 0);
+	ck_assert_uint_eq(figure(inflight_bytes), BODY);
+	atomic_store(&gate_closed, false);
+	wait_for(&freed, 1);
+	wait_for_figure(inflight_bytes, 0);
 }
 END_TEST
 
@@ -822,6 +865,7 @@ int main(void)
 	tcase_add_test(jobs, others_are_served_while_jobs_wait_and_too_many_are_told);
 	tcase_add_loop_test(jobs, an_import_without_a_place_for_its_job_says_how_far_it_came, 0, 2);
 	tcase_add_test(jobs, a_lost_client_leaves_the_job_its_state);
+	tcase_add_test(jobs, what_a_job_has_of_a_lost_client_counts_until_its_end);
 	tcase_add_test(jobs, draining_waits_for_jobs);
 	tcase_add_test(jobs, stopping_waits_for_jobs_under_way_only);
 	suite_add_tcase(suite, jobs);
