@@ -72,6 +72,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
 		front->announced = true;
 		*socket_context = request_new(front->service, worker, descriptor_of(mhd),
 			info ? guard_peer_of(info->client_addr) : GUARD_PEER_REMOTE, front->tls);
+		if (!*socket_context)
+			(void)shutdown(descriptor_of(mhd), SHUT_RDWR); /* no memory, and who is not registered has no deadline */
 		if (*socket_context && info && front->service->rate)
 			((struct request *)*socket_context)->client = rate_client(info->client_addr);
 		if (front->tls) {

@@ -91,6 +91,27 @@ START_TEST(a_request_survives_every_failed_allocation)
 }
 END_TEST
 
+START_TEST(a_client_without_memory_is_not_kept_waiting)
+{
+	uint64_t failed = 1;
+
+	fake.options.header_timeout_ms = 300;
+	fake_server_start();
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		struct rawhttp http;
+
+		fault_alloc_fail(nth, false);
+		fault_alloc_pause();
+		http = rawhttp_connect(fake.port);
+		ck_assert_msg(rawhttp_is_closed(&http), "open after allocation %u failed", (unsigned)nth);
+		rawhttp_close(&http);
+		fault_alloc_resume();
+		failed = fault_alloc_failed();
+		fault_alloc_fail(0, false);
+	}
+}
+END_TEST
+
 START_TEST(a_start_without_memory_is_told)
 {
 	for (uint64_t nth = 1;; nth++) {
@@ -125,7 +146,9 @@ int main(void)
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(start, fake_server_prepare, fake_server_teardown);
+	tcase_add_test(start, a_client_without_memory_is_not_kept_waiting);
 	tcase_add_test(start, a_start_without_memory_is_told);
+	tcase_set_timeout(start, 30);
 	suite_add_tcase(suite, start);
 	return runner_run(suite);
 }
