@@ -111,7 +111,7 @@ static void finish(struct request *request, unsigned status, kv_status made, str
 	if (made == KV_OK)
 		reply_buf(request, status, "application/json", body);
 	else
-		reply_store_error(request, made, NULL);
+		reply_lost(request);
 	buf_free(body);
 }
 

@@ -17,16 +17,14 @@ static void reply_made(struct request *request, const struct snapshot *snapshot)
 	char id[SNAPSHOT_ID_TEXT + 1];
 	char location[64];
 	struct buf body = { 0 };
-	kv_status status;
 
 	snapshot_id_text(snapshot_id(snapshot), id);
 	snprintf(location, sizeof location, "/v1/snapshots/%s", id);
-	status = buf_printf(&body, "{\"id\":\"%s\",\"version\":%" PRIu64 ",\"expires\":%" PRIu64 "}\n", id,
-		store_snapshot_version(snapshot_picture(snapshot)), snapshot_expires_unix_ms(snapshot));
-	if (status == KV_OK)
+	if (buf_printf(&body, "{\"id\":\"%s\",\"version\":%" PRIu64 ",\"expires\":%" PRIu64 "}\n", id,
+			store_snapshot_version(snapshot_picture(snapshot)), snapshot_expires_unix_ms(snapshot)) == KV_OK)
 		reply_created(request, location, &body);
 	else
-		reply_store_error(request, status, NULL);
+		reply_lost(request);
 	buf_free(&body);
 }
 

@@ -237,6 +237,42 @@ START_TEST(stats_tell_amplification_and_large_values)
 }
 END_TEST
 
+/* The status, 0 for a closed connection. */
+static unsigned ask_with_failure(const char *request, uint64_t nth, uint64_t *ret_failed)
+{
+	struct rawhttp http = rawhttp_connect(fake.port);
+	char answer[4096];
+	ssize_t n;
+
+	fault_alloc_fail(nth, false);
+	(void)rawhttp_send_text(&http, request);
+	n = recv(http.fd, answer, sizeof answer, 0);
+	*ret_failed = fault_alloc_failed();
+	fault_alloc_fail(0, false);
+	rawhttp_close(&http);
+	return n > 12 ? (unsigned)atoi(answer + 9) : 0;
+}
+
+START_TEST(a_checkpoint_that_was_made_is_never_told_as_not_made)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		char request[128], path[300];
+		unsigned status;
+		struct stat st;
+
+		snprintf(request, sizeof request, "POST /v1/admin/checkpoint?name=n%u HTTP/1.1\r\nHost: localhost\r\n\r\n", (unsigned)nth);
+		status = ask_with_failure(request, nth, &failed);
+		ck_assert_msg(status == 0 || status == 201 || status == 503, "%u when allocation %u failed", status, (unsigned)nth);
+		snprintf(path, sizeof path, "%s/n%u", backup_dir, (unsigned)nth);
+		if (status != 0)
+			ck_assert_msg((stat(path, &st) == 0) == (status == 201), "%u when allocation %u failed", status, (unsigned)nth);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
 START_TEST(every_failed_allocation_is_survived)
 {
 	static const char *const requests[] = {
@@ -247,20 +283,10 @@ START_TEST(every_failed_allocation_is_survived)
 	uint64_t failed = 1;
 
 	for (uint64_t nth = 1; failed > 0; nth++) {
-		struct rawhttp http = rawhttp_connect(fake.port);
-		char answer[4096];
-		ssize_t n;
-		int status;
+		unsigned status = ask_with_failure(requests[_i], nth, &failed);
 
-		fault_alloc_fail(nth, false);
-		(void)rawhttp_send_text(&http, requests[_i]);
-		n = recv(http.fd, answer, sizeof answer, 0);
-		failed = fault_alloc_failed();
-		fault_alloc_fail(0, false);
-		rawhttp_close(&http);
-		status = n > 12 ? atoi(answer + 9) : 0;
 		/* a checkpoint may have been made before its answer failed */
-		ck_assert_msg(status == 0 || status == 503 || status == 409 || status / 100 == 2, "%d", status);
+		ck_assert_msg(status == 0 || status == 503 || status == 409 || status / 100 == 2, "%u", status);
 		ck_assert_uint_lt(nth, 1000);
 	}
 }
@@ -283,6 +309,7 @@ int main(void)
 	tcase_add_test(tests, one_at_a_time_and_the_others_are_told);
 	tcase_add_test(tests, capabilities_name_features_and_limits);
 	tcase_add_test(tests, stats_tell_amplification_and_large_values);
+	tcase_add_test(tests, a_checkpoint_that_was_made_is_never_told_as_not_made);
 	tcase_add_loop_test(tests, every_failed_allocation_is_survived, 0, 3);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);

@@ -91,6 +91,29 @@ START_TEST(a_request_survives_every_failed_allocation)
 }
 END_TEST
 
+static unsigned open_snapshots(void)
+{
+	struct store_stats stats;
+
+	store_get_stats(fake.store, &stats);
+	return (unsigned)stats.snapshots;
+}
+
+START_TEST(a_snapshot_that_was_made_is_never_told_as_not_made)
+{
+	uint64_t failed = 1;
+
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		unsigned before = open_snapshots();
+		unsigned status = ask_with_failure("POST /v1/snapshots HTTP/1.1\r\nHost: localhost\r\n\r\n", nth, &failed);
+
+		if (status != 0)
+			ck_assert_msg(open_snapshots() - before == (status == 201), "%u when allocation %u failed", status, (unsigned)nth);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
 START_TEST(a_client_without_memory_is_not_kept_waiting)
 {
 	uint64_t failed = 1;
@@ -143,6 +166,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, fake_server_setup, fake_server_teardown);
 	tcase_add_loop_test(tc, a_request_survives_every_failed_allocation, 0, sizeof requests / sizeof requests[0]);
+	tcase_add_test(tc, a_snapshot_that_was_made_is_never_told_as_not_made);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(start, fake_server_prepare, fake_server_teardown);
