@@ -373,6 +373,7 @@ struct server *server_stop(struct server *server)
 		stop_workers(service);
 	}
 	listen_close(&server->listen, true);
+	service->jobs = jobs_free(service->jobs); /* of a start that failed before */
 	service->snapshots = snapshots_free(service->snapshots);
 	service->feeds = feeds_free(service->feeds);
 	service->farewell = farewell_free(service->farewell);

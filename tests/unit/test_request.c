@@ -3,10 +3,13 @@
  * Every allocation of ours fails in turn, at the start and while requests are served: the client gets an answer or a closed
  * connection, 503 says that nothing was written, a write that was not acknowledged may be there or not but never in part, and the server goes on.
  */
+#include "base/clock.h"
 #include "support/fake_server.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -135,8 +138,33 @@ START_TEST(a_client_without_memory_is_not_kept_waiting)
 }
 END_TEST
 
+static unsigned count_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
+/* One that was joined is still listed for a moment. */
+static void wait_for_threads(unsigned count)
+{
+	uint64_t until_us = clock_monotonic_us() + 20000000;
+
+	while (count_threads() != count) {
+		ck_assert_msg(clock_monotonic_us() < until_us, "%u threads instead of %u", count_threads(), count);
+		sched_yield();
+	}
+}
+
 START_TEST(a_start_without_memory_is_told)
 {
+	unsigned threads = count_threads();
+
 	for (uint64_t nth = 1;; nth++) {
 		struct kv_error err = { .status = KV_OK };
 		struct server *server = NULL;
@@ -150,6 +178,7 @@ START_TEST(a_start_without_memory_is_told)
 		failed = fault_alloc_failed();
 		fault_alloc_fail(0, false);
 		server_stop(server);
+		wait_for_threads(threads);
 		ck_assert_int_eq(status, failed > 0 ? KV_NO_MEMORY : KV_OK);
 		if (failed == 0)
 			break;
