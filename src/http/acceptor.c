@@ -3,7 +3,8 @@
  * poll() over the listening sockets and an eventfd that wakes it for a change of `wish`. While connections are open, it also
  * wakes up for their deadlines and reads what refused clients still send (farewell.h); while there are snapshots, for their age.
  *
- * When descriptors have run out, the spare one is given up so that one client can be accepted and told.
+ * When descriptors have run out, the spare one is given up so that one client can be accepted and told. Where that does not help (the
+ * machine has no open file more, or no memory), clients wait for a tick: their sockets stay readable, and poll() would not sleep.
  */
 #define _GNU_SOURCE
 #include "http/acceptor.h"
@@ -43,6 +44,7 @@ struct acceptor {
 	unsigned turns; /* connections given to workers */
 	int spare_fd; /* -1: given up, to be had again */
 	bool told_descriptors; /* the lack of them was logged */
+	bool must_rest; /* the next turn accepts nobody */
 };
 
 static const char answer_503[] =
@@ -82,6 +84,11 @@ static void hand_over(struct acceptor *acceptor, int fd, bool tls, const struct 
 	}
 }
 
+static bool is_shortage(int errnum)
+{
+	return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == ENOBUFS;
+}
+
 /* Descriptors have run out: tells one client so with the spare one. */
 static void tell_one(struct acceptor *acceptor, int listen_fd, bool tls)
 {
@@ -100,6 +107,8 @@ static void tell_one(struct acceptor *acceptor, int listen_fd, bool tls)
 	if (fd >= 0) {
 		send_503(fd, tls);
 		close(fd);
+	} else if (is_shortage(errno)) {
+		acceptor->must_rest = true;
 	}
 	acceptor->spare_fd = fcntl(acceptor->wake_fd, F_DUPFD_CLOEXEC, 0);
 }
@@ -116,7 +125,7 @@ static void accept_some(struct acceptor *acceptor, size_t which)
 			SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			if (is_shortage(errno))
 				tell_one(acceptor, listen_fd, tls);
 			return;
 		}
@@ -141,12 +150,14 @@ static void turn(struct acceptor *acceptor)
 		{ .fd = farewell_poll_fd(farewell), .events = POLLIN },
 	};
 	nfds_t count = 2;
+	bool rests = acceptor->must_rest;
 	uint64_t drained;
 
-	if (atomic_load(&acceptor->wish) == WISH_ACCEPT)
+	acceptor->must_rest = false;
+	if (!rests && atomic_load(&acceptor->wish) == WISH_ACCEPT)
 		for (size_t i = 0; i < acceptor->listen->count; i++)
 			polls[count++] = (struct pollfd){ .fd = acceptor->listen->fds[i], .events = POLLIN };
-	if (poll(polls, count, must_tick(acceptor) ? TICK_MS : -1) > 0) {
+	if (poll(polls, count, rests || must_tick(acceptor) ? TICK_MS : -1) > 0) {
 		if (polls[0].revents != 0)
 			(void)!read(acceptor->wake_fd, &drained, sizeof drained);
 		if (polls[1].revents != 0)

@@ -57,6 +57,7 @@ tests_unit_test_api_scan_LDADD = $(HTTP_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_server
 TESTS += tests/unit/test_server
 tests_unit_test_server_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_test_server_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=accept4
 check_PROGRAMS += tests/unit/test_connection
 TESTS += tests/unit/test_connection
 tests_unit_test_connection_LDADD = $(HTTP_TEST_LIBS)

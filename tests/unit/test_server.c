@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a server over sockets: listening, limits, deadlines, draining, /shutdown, and what it tells about itself. */
 #define _GNU_SOURCE
+#include "base/clock.h"
 #include "support/fake_server.h"
 #include "support/fault_epoll.h"
 #include "support/runner.h"
@@ -202,6 +203,65 @@ START_TEST(a_connection_that_epoll_does_not_take_counts_down_once)
 		ck_assert_uint_eq(fault_epoll_left(), 0);
 	}
 	ck_assert_ptr_nonnull(strstr(fake_server_text(fake_server_call("GET", "/v1/stats", NULL, NULL)), "\"connections\":1,"));
+}
+END_TEST
+
+static struct {
+	pthread_mutex_t mu;
+	pthread_cond_t failed;
+	int errnum;     /* of every accept4(); 0: as it should */
+	unsigned fails;
+} accepting = { .mu = PTHREAD_MUTEX_INITIALIZER, .failed = PTHREAD_COND_INITIALIZER };
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	int errnum;
+
+	pthread_mutex_lock(&accepting.mu);
+	errnum = accepting.errnum;
+	accepting.fails += errnum != 0;
+	pthread_cond_signal(&accepting.failed);
+	pthread_mutex_unlock(&accepting.mu);
+	if (errnum == 0)
+		return __real_accept4(fd, address, len, flags);
+	errno = errnum;
+	return -1;
+}
+
+static void fail_accepts(int errnum)
+{
+	pthread_mutex_lock(&accepting.mu);
+	accepting.errnum = errnum;
+	pthread_mutex_unlock(&accepting.mu);
+}
+
+static void wait_for_failed_accepts(unsigned count)
+{
+	pthread_mutex_lock(&accepting.mu);
+	while (accepting.fails < count)
+		pthread_cond_wait(&accepting.failed, &accepting.mu);
+	pthread_mutex_unlock(&accepting.mu);
+}
+
+/* No open file more on the whole machine: the spare descriptor is of no use, so each try is two calls. */
+START_TEST(an_accept_that_cannot_be_helped_is_not_tried_all_the_time)
+{
+	uint64_t begun_us;
+	struct rawhttp http;
+
+	fake_server_setup();
+	begun_us = clock_monotonic_us();
+	fail_accepts(ENFILE);
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, get_health));
+	wait_for_failed_accepts(10);
+	ck_assert_uint_ge(clock_monotonic_us() - begun_us, 500000); /* four ticks are between the five */
+	fail_accepts(0);
+	ck_assert_uint_eq(read_status(&http), 200);
+	rawhttp_close(&http);
 }
 END_TEST
 
@@ -814,6 +874,7 @@ int main(void)
 	tcase_set_timeout(own, 20);
 	tcase_add_test(own, connections_above_the_limit_are_told);
 	tcase_add_loop_test(own, max_header_size_decides_how_long_a_header_may_be, 0, 3);
+	tcase_add_test(own, an_accept_that_cannot_be_helped_is_not_tried_all_the_time);
 	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
 	tcase_add_test(own, who_is_refused_can_send_all_and_read_the_answer);
 	tcase_add_test(own, a_trickling_header_gets_408);
