@@ -2,7 +2,7 @@
 /*
  * GET /v1/count: how many keys a range has, exactly, from one snapshot; with estimate=1 roughly, from the statistics of the tables. Both
  * may wait for the disk, so they are jobs; an exact count is one of short slices in turn, so that it leaves the threads to others between
- * them, and ends when its client is gone.
+ * them, and ends when its connection breaks. The end of what the client sends is no reason: it may wait for the number.
  */
 #define _GNU_SOURCE
 #include "http/api.h"
