@@ -2,6 +2,7 @@
 #include "model/judge.h"
 
 #include "base/clock.h"
+#include "engine/entry.h"
 #include "model/model_check.h"
 
 #include <inttypes.h>
@@ -184,7 +185,7 @@ static const char *compare_changes(struct judgement *j, struct store_changes *ch
 	return NULL;
 }
 
-static const char *check_changes(struct judgement *j, bool whole)
+static const char *check_changes(struct judgement *j)
 {
 	uint64_t oldest = store_changes_oldest(j->store);
 	struct store_changes *changes;
@@ -194,7 +195,7 @@ static const char *check_changes(struct judgement *j, bool whole)
 
 	if (j->history->change_log_bytes == 0)
 		return NULL;
-	if (whole && keeps_all(j) && oldest != 0)
+	if (keeps_all(j) && oldest != 0)
 		return "the change feed has lost its begin";
 	status = store_changes_open(j->store, oldest, &changes, &err);
 	if (status == KV_GONE && !keeps_all(j))
@@ -227,13 +228,18 @@ static const char *check_write(struct judgement *j)
 	return ret;
 }
 
-static const char *check_state(struct judgement *j, bool whole)
+static const char *check_content(struct judgement *j)
 {
 	const char *ret = check_scan(j);
 
-	if (!ret)
-		ret = check_gets(j);
-	return ret ? ret : check_changes(j, whole);
+	return ret ? ret : check_gets(j);
+}
+
+static const char *check_state(struct judgement *j)
+{
+	const char *ret = check_content(j);
+
+	return ret ? ret : check_changes(j);
 }
 
 static const char *check_bounds(const struct judgement *j, const struct judge_bounds *bounds)
@@ -249,16 +255,32 @@ static const char *check_bounds(const struct judgement *j, const struct judge_bo
 	return text;
 }
 
+/* Nobody has seen a version of the copy that the original gave out after it was made, and of its changes there are none yet. */
+static const char *check_versions_of_copy(struct judgement *j)
+{
+	const struct history *h = j->history;
+	uint64_t first = j->version, last = h->change_count > 0 ? h->changes[h->change_count - 1].version : 0;
+
+	if (first <= last || first < ENTRY_SEQUENCES_PASSED_OVER)
+		return "a checkpoint gives out versions of the original";
+	if (h->change_log_bytes > 0 && store_changes_oldest(j->store) != first)
+		return "the change feed of a checkpoint does not begin with it";
+	j->version -= ENTRY_SEQUENCES_PASSED_OVER;
+	return NULL;
+}
+
 static const char *check_checkpoint(struct history *h, struct sim_disk *disk, size_t n)
 {
 	const struct history_checkpoint *c = &h->checkpoints[n];
 	struct judgement j = { .history = h };
 	const char *ret = open_store(&j, disk, c->path), *at_close;
 
+	if (!ret)
+		ret = check_versions_of_copy(&j);
 	if (!ret && (j.version < c->from || j.version > c->to))
 		ret = "a checkpoint holds another state";
 	if (!ret)
-		ret = check_state(&j, false);
+		ret = check_content(&j);
 	at_close = close_store(&j, disk);
 	return ret ? ret : at_close;
 }
@@ -273,7 +295,7 @@ const char *judge_disk(struct history *h, struct sim_disk *disk, const struct ju
 	if (!ret)
 		ret = check_bounds(&j, bounds);
 	if (!ret)
-		ret = check_state(&j, true);
+		ret = check_state(&j);
 	if (!ret && history_below(h, 4) == 0)
 		ret = check_write(&j);
 	at_close = close_store(&j, disk);
