@@ -2,27 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A disk that is full, of bytes and then of inodes, under the real daemon: 507 for what needs space, reads and deletes go on, /readyz says so,
 # and all of it passes by itself once there is space; what was acknowledged is there after a kill.
-if [ -z "${KV_TEST_OWN_MOUNTS:-}" ]; then
-	if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
-		echo "skipped: needs root, and mounts of its own"
-		exit 77
-	fi
-	KV_TEST_OWN_MOUNTS=1 exec unshare -m bash "$0" "$@"
-fi
-. "${top_srcdir:?}/tests/integration/lib.sh"
+. "${top_srcdir:?}/tests/integration/own_mounts.sh"
 
-DISK=$DIR/disk
-DATA=$DISK/data
-mkdir "$DISK" "$DISK/other"
-unmount() {
-	local code=$?
-	kill -KILL "${started[@]}" 2>/dev/null
-	umount -l "$DISK"
-	(exit $code)
-	cleanup
-}
 mount -t tmpfs -o size=24m,nr_inodes=100 tmpfs "$DISK" || skip "no tmpfs can be mounted"
-trap unmount EXIT
 mkdir "$DISK/other"
 head -c 50000 /dev/urandom >"$DIR/value"
 

@@ -33,7 +33,7 @@ INTEGRATION_TESTS = \
 	tests/integration/tls.sh \
 	tests/integration/tokens.sh
 TESTS += $(INTEGRATION_TESTS)
-EXTRA_DIST += tests/integration/lib.sh tests/integration/browser.mjs tests/integration/node.mjs $(INTEGRATION_TESTS)
+EXTRA_DIST += tests/integration/lib.sh tests/integration/own_mounts.sh tests/integration/browser.mjs tests/integration/node.mjs $(INTEGRATION_TESTS)
 # The main job on real input: a sample in make check, all of it by make check-dpkg.
 check_PROGRAMS += tests/integration/dpkg_job
 TESTS += tests/integration/dpkg_job

@@ -2,29 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ext4 turns read-only below the running daemon, as Linux does it after an error: no write is acknowledged any more, reads go on, /readyz
 # says why, and so it stays until a restart. After a check of the file system all that was acknowledged is there.
-if [ -z "${KV_TEST_OWN_MOUNTS:-}" ]; then
-	if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
-		echo "skipped: needs root, and mounts of its own"
-		exit 77
-	fi
-	KV_TEST_OWN_MOUNTS=1 exec unshare -m bash "$0" "$@"
-fi
-. "${top_srcdir:?}/tests/integration/lib.sh"
+. "${top_srcdir:?}/tests/integration/own_mounts.sh"
 PATH=$PATH:/usr/sbin:/sbin
 
-DISK=$DIR/disk
-DATA=$DISK/data
-mkdir "$DISK"
-unmount() {
-	local code=$?
-	kill -KILL "${started[@]}" 2>/dev/null
-	umount -l "$DISK" 2>/dev/null
-	(exit $code)
-	cleanup
-}
 truncate -s 128M "$DIR/image"
-mkfs.ext4 -q -F -e remount-ro "$DIR/image" && mount -o loop "$DIR/image" "$DISK" 2>/dev/null || skip "no ext4 can be mounted"
-trap unmount EXIT
+mkfs.ext4 -q -F -e remount-ro "$DIR/image" || skip "no ext4 can be made"
+mount -o loop "$DIR/image" "$DISK" 2>/dev/null || skip "no ext4 can be mounted"
 trigger=/sys/fs/ext4/$(basename "$(findmnt -n -o SOURCE "$DISK")")/trigger_fs_error
 [ -w "$trigger" ] || skip "this ext4 lets nobody pretend an error"
 
