@@ -12,10 +12,11 @@
 
 enum {
 	SLAB_BYTES = HUGE_PAGES_BYTES,
-	STEP_BYTES = 256,     /* between the sizes */
 	SIZE_MIN = 2048,
-	SIZE_MAX_BYTES = 8192,
-	SIZES = (SIZE_MAX_BYTES - SIZE_MIN) / STEP_BYTES,
+	SIZE_MAX_BYTES = 80 * 1024, /* of values that just have no file of their own, with some room */
+	STEPS_SMALL = 24,     /* from SIZE_MIN to four times that, 256 bytes apart */
+	STEPS_DOUBLED = 16,   /* each time the sizes double, the distance does, too */
+	SIZES = STEPS_SMALL + 3 * STEPS_DOUBLED + STEPS_DOUBLED / 4,
 };
 
 struct piece {
@@ -43,14 +44,31 @@ static bool is_plain(size_t size)
 	return HUGE_PAGES_PLAIN || size <= SIZE_MIN || size > SIZE_MAX_BYTES;
 }
 
+/* Between the sizes about `bytes`. *ret_before: how many sizes there are up to *ret_from, where this distance begins. */
+static size_t step_of(size_t bytes, size_t *ret_from, size_t *ret_before)
+{
+	size_t step = 256;
+
+	*ret_from = SIZE_MIN;
+	*ret_before = 0;
+	for (size_t end = 4 * SIZE_MIN; bytes > end; end *= 2) {
+		*ret_before += end == 4 * SIZE_MIN ? STEPS_SMALL : STEPS_DOUBLED;
+		*ret_from = end;
+		step *= 2;
+	}
+	return step;
+}
+
 static struct size *size_of(size_t size)
 {
-	return &sizes[(size - SIZE_MIN) / STEP_BYTES - 1];
+	size_t from, before, step = step_of(size, &from, &before);
+
+	return &sizes[before + (size - from) / step - 1];
 }
 
 size_t block_memory_size(size_t bytes)
 {
-	size_t step = is_plain(bytes) ? BLOCK_MEMORY_ALIGN : STEP_BYTES;
+	size_t from, before, step = is_plain(bytes) ? BLOCK_MEMORY_ALIGN : step_of(bytes, &from, &before);
 
 	return (bytes + step - 1) / step * step;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory for cached blocks: those of about the usual size come from slabs (Bonwick: "The Slab Allocator", USENIX 1994) that are huge
- * pages. Random reads over some hundred MiB in pages of 4 KiB wait for the translation of an address longer than for the bytes.
+ * Memory for cached blocks: those of the usual size and of values up to some 64 KiB come from slabs (Bonwick: "The Slab Allocator", USENIX
+ * 1994) that are huge pages. Random reads over some hundred MiB in pages of 4 KiB wait for the translation of an address longer than for the
+ * bytes; and malloc gives what is large back to the system and has it anew, page by page, with every block that takes another one's place.
  *
  * A slab has pieces of one size. The first slab of a size has small pages, so that a size that is hardly used takes little; it is kept. Others go
  * when they are empty. Sanitizers get each block by itself.

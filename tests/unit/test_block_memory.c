@@ -40,11 +40,11 @@ static bool give(struct held *held)
 
 START_TEST(every_size_has_room_and_none_wastes_much)
 {
-	for (size_t bytes = 1; bytes < 20000; bytes++) {
+	for (size_t bytes = 1; bytes < 200000; bytes++) {
 		size_t size = block_memory_size(bytes);
 
 		ck_assert_uint_ge(size, bytes);
-		ck_assert_uint_lt(size - bytes, 256);
+		ck_assert_uint_lt(size - bytes, bytes <= 8192 ? 256 : bytes / 16);
 		ck_assert_uint_eq(size % BLOCK_MEMORY_ALIGN, 0);
 		ck_assert_uint_eq(block_memory_size(size), size);
 	}
@@ -111,6 +111,24 @@ static void *use(void *arg)
 	return NULL;
 }
 
+/* Also next to where the distance between the sizes changes: one whose slab were another's would overlap it. */
+START_TEST(sizes_do_not_share_slabs)
+{
+	static const size_t around[] = { 2048, 8192, 16384, 32768, 65536, 81920 };
+	static struct held held[6 * 20 * 9];
+	size_t count = 0;
+
+	for (size_t i = 0; i < 6; i++)
+		for (size_t k = 0; k < 20; k++)
+			for (size_t n = 0; n < 9; n++, count++) {
+				take(&held[count], around[i] - 5 * 256 + k * 256, (uint8_t)(count % 251));
+				ck_assert_ptr_nonnull(held[count].memory);
+			}
+	for (size_t i = 0; i < count; i++)
+		ck_assert(give(&held[i]));
+}
+END_TEST
+
 START_TEST(threads_share_slabs)
 {
 	pthread_t threads[4];
@@ -133,6 +151,7 @@ int main(void)
 	tcase_add_test(tc, every_size_has_room_and_none_wastes_much);
 	tcase_add_test(tc, pieces_are_aligned_and_each_is_one_owners);
 	tcase_add_test(tc, without_memory_for_a_slab_there_is_none_and_later_there_is);
+	tcase_add_test(tc, sizes_do_not_share_slabs);
 	tcase_add_test(tc, threads_share_slabs);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
