@@ -35,20 +35,18 @@ void check_say(struct check *check, enum fsck_kind kind, const char *file, const
 static kv_status take_lock(struct check *check, bool make_lock, struct kv_error *err)
 {
 	kv_status status;
-	bool missing;
 
 	if (make_lock)
 		return identity_lock(&check->dir, &check->lock, err);
 	status = file_open(&check->dir, "LOCK", FILE_READ, &check->lock, err);
-	missing = status == KV_NOT_FOUND;
+	if (status == KV_NOT_FOUND) {
+		check_say(check, FSCK_REMARK, "LOCK", "it is missing; the next start makes it");
+		return KV_OK;
+	}
 	if (status == KV_OK)
 		status = file_lock(&check->lock, err);
-	if (status == KV_OK || missing)
-		status = identity_lock_dir(&check->dir, err);
 	if (status == KV_BUSY)
 		kv_error_set(err, status, "another process has the store '%s' open", check->dir.path);
-	if (status == KV_OK && missing)
-		check_say(check, FSCK_REMARK, "LOCK", "it is missing; the next start makes it");
 	return status;
 }
 

@@ -22,7 +22,5 @@ kv_status identity_write(const struct dir *dir, const struct store_id *id, struc
 /* Takes LOCK, which is created when missing and never removed, and, until `dir` is closed, the directory itself. KV_BUSY: another process has
  * one of them. */
 kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error *err);
-/* The directory alone, which is locked beside LOCK since somebody may remove that while it is held. KV_OK also where the file system cannot do it. */
-kv_status identity_lock_dir(const struct dir *dir, struct kv_error *err);
 
 #endif
