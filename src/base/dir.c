@@ -234,25 +234,6 @@ kv_status dir_sync(const struct dir *dir, struct kv_error *err)
 	return KV_IO;
 }
 
-kv_status dir_lock(const struct dir *dir, struct kv_error *err)
-{
-	kv_status status;
-	int result;
-
-	do {
-		result = dir->fs->ops->lock(dir->fs->ctx, dir->fd);
-	} while (result != 0 && errno == EINTR);
-	if (result == 0)
-		return KV_OK;
-	if (errno == EINVAL || errno == EBADF || errno == EOPNOTSUPP || errno == ENOLCK)
-		return kv_error_set(err, KV_UNSUPPORTED, "the file system cannot lock a directory");
-	status = errno == EWOULDBLOCK ? KV_BUSY : KV_IO;
-	fs_error(err, errno, dir->path, NULL, "cannot lock");
-	if (err)
-		err->status = status;
-	return status;
-}
-
 kv_status dir_list(const struct dir *dir, int (*each)(void *arg, const char *name), void *arg,
 	struct kv_error *err)
 {

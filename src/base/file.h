@@ -84,8 +84,6 @@ void dir_close(struct dir *dir); /* safe on a zeroed one and twice: sets fd to -
 /* Makes the names in it durable. A failure is always KV_IO (errnum tells more), and then every later call fails: the kernel tells such an
  * error once, so other names that were waiting may be lost though a later sync succeeds. One call at a time, others wait. */
 kv_status dir_sync(const struct dir *dir, struct kv_error *err);
-/* As file_lock; held until the directory is closed. KV_UNSUPPORTED: the file system cannot do it. */
-kv_status dir_lock(const struct dir *dir, struct kv_error *err);
 kv_status dir_list(const struct dir *dir, int (*each)(void *arg, const char *name), void *arg,
 	struct kv_error *err);
 /* Bytes that may still be written by this user. */

@@ -222,14 +222,6 @@ kv_status identity_write(const struct dir *dir, const struct store_id *id, struc
 	return put_text(dir, id, false, err);
 }
 
-/* Beside LOCK, which somebody may remove while it is held. */
-static kv_status lock_dir(const struct dir *dir, struct kv_error *err)
-{
-	kv_status status = dir_lock(dir, err);
-
-	return status == KV_UNSUPPORTED ? KV_OK : status;
-}
-
 kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error *err)
 {
 	struct file file = { .fd = -1 };
@@ -237,8 +229,6 @@ kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error
 
 	if (status == KV_OK)
 		status = file_lock(&file, err);
-	if (status == KV_OK)
-		status = lock_dir(dir, err);
 	if (status == KV_BUSY && err)
 		snprintf(err->text, sizeof err->text, "another process has the store open");
 	if (status == KV_OK)

@@ -19,8 +19,7 @@ kv_status identity_create(const struct dir *dir, struct store_id *ret, struct kv
 /* Writes FORMAT for a store that has an id, durably; replaces one that is there. For repair. */
 kv_status identity_write(const struct dir *dir, const struct store_id *id, struct kv_error *err);
 
-/* Takes LOCK, which is created when missing and never removed, and, until `dir` is closed, the directory itself. KV_BUSY: another process has
- * one of them. */
+/* Takes LOCK, which is created when missing and never removed. KV_BUSY: another process has it. */
 kv_status identity_lock(const struct dir *dir, struct file *ret, struct kv_error *err);
 
 #endif

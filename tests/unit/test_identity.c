@@ -240,45 +240,6 @@ START_TEST(one_process_at_a_time_has_the_lock)
 }
 END_TEST
 
-/* Who takes LOCK for stale and removes it must not get a second process to the data. */
-START_TEST(the_lock_outlives_its_file)
-{
-	struct file mine = { .fd = -1 }, other = { .fd = -1 };
-	struct dir again;
-
-	ck_assert_int_eq(dir_open(fault_fs_fs(disk.fault), disk.path, false, &again, NULL), KV_OK);
-	ck_assert_int_eq(identity_lock(&disk.dir, &mine, NULL), KV_OK);
-	ck_assert_int_eq(dir_unlink(&disk.dir, "LOCK", NULL), KV_OK);
-	ck_assert_int_eq(identity_lock(&again, &other, NULL), KV_BUSY);
-	ck_assert_int_eq(other.fd, -1);
-	file_close(&mine);
-	disk_reopen(&disk);
-	ck_assert_int_eq(identity_lock(&again, &other, NULL), KV_OK);
-	file_close(&other);
-	dir_close(&again);
-}
-END_TEST
-
-START_TEST(a_directory_that_cannot_be_locked_is_no_error_but_one_that_fails_is)
-{
-	static const struct {
-		int errnum;
-		kv_status status;
-	} cases[] = { { EOPNOTSUPP, KV_OK }, { EBADF, KV_OK }, { EINTR, KV_OK }, { EIO, KV_IO } };
-
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct file file = { .fd = -1 };
-
-		fault_fs_fail(disk.fault, FAULT_LOCK, 2, cases[i].errnum); /* the first is that of the file */
-		ck_assert_int_eq(identity_lock(&disk.dir, &file, NULL), cases[i].status);
-		ck_assert_int_eq(file.fd >= 0, cases[i].status == KV_OK);
-		ck_assert_uint_eq(fault_fs_failed(disk.fault), i + 1);
-		file_close(&file);
-		fault_fs_heal(disk.fault);
-	}
-}
-END_TEST
-
 START_TEST(a_lock_that_is_no_file_is_refused)
 {
 	struct file file = { .fd = -1 };
@@ -309,8 +270,6 @@ int main(void)
 	tcase_add_test(tc, a_failure_anywhere_leaves_no_format_or_a_good_one);
 	tcase_add_test(tc, without_memory_the_identity_is_not_damaged);
 	tcase_add_test(tc, one_process_at_a_time_has_the_lock);
-	tcase_add_test(tc, the_lock_outlives_its_file);
-	tcase_add_test(tc, a_directory_that_cannot_be_locked_is_no_error_but_one_that_fails_is);
 	tcase_add_test(tc, a_lock_that_is_no_file_is_refused);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
