@@ -46,39 +46,24 @@ kv_status privileges_resolve(const char *user, const char *group, struct privile
 	return KV_OK;
 }
 
-static int note_entry(void *arg, const char *name)
-{
-	(void)name;
-	*(bool *)arg = true;
-	return 1;
-}
-
-/* Just made by dir_open(), or by a start that ended before it could give it away. */
-static bool is_as_made(const struct dir *dir, const struct stat *st)
-{
-	bool has_entry = false;
-
-	return st->st_uid == 0 && (st->st_mode & 0777) == 0700 &&
-		dir_list(dir, note_entry, &has_entry, NULL) == KV_OK && !has_entry;
-}
-
 kv_status privileges_make_dir(const struct privileges *privileges, const char *path, struct kv_error *err)
 {
 	struct dir dir = { .fd = -1 };
 	struct stat st;
 	kv_status status;
+	bool missing = lstat(path, &st) != 0;
 
 	if (!privileges->drop)
 		return KV_OK;
 	status = dir_open(&fs_posix, path, true, &dir, err);
 	if (status != KV_OK)
 		return status;
-	if (fstat(dir.fd, &st) != 0)
-		status = kv_error_errno(err, errno, path, "cannot look at");
-	else if (st.st_uid != privileges->uid && !is_as_made(&dir, &st))
-		status = kv_error_errno(err, EACCES, path, "must belong to the user of the configuration");
-	else if (st.st_uid != privileges->uid && fchown(dir.fd, privileges->uid, privileges->gid) != 0)
+	if (missing && fchown(dir.fd, privileges->uid, privileges->gid) != 0)
 		status = kv_error_errno(err, errno, path, "cannot change the owner of");
+	if (status == KV_OK && fstat(dir.fd, &st) != 0)
+		status = kv_error_errno(err, errno, path, "cannot look at");
+	if (status == KV_OK && st.st_uid != privileges->uid)
+		status = kv_error_errno(err, EACCES, path, "must belong to the user of the configuration");
 	dir_close(&dir);
 	return status;
 }

@@ -21,8 +21,8 @@ struct privileges {
 kv_status privileges_resolve(const char *user, const char *group, struct privileges *ret,
 	struct kv_error *err);
 
-/* Makes the directory (0700), when only the last component is missing, and gives it to the user; so also an empty one of root's with
- * this mode, as a start leaves it that was killed in between. Another one that is there must belong to the user, else KV_IO with EACCES. */
+/* Makes the directory (0700), when only the last component is missing, and gives it to the user. One that is there already
+ * must belong to the user, else KV_IO with EACCES. */
 kv_status privileges_make_dir(const struct privileges *privileges, const char *path, struct kv_error *err);
 
 /* Makes the empty file (0640), when it is missing, and gives it to the user. One that is there stays as it is: giving away

@@ -67,14 +67,6 @@ expect_run 77 "$DATA.*must belong to" "$KVSTORED" -c "$CONF"
 expect_equal "$(stat -c %U "$DATA")" root "the owner of data_dir"
 chown "$user" "$DATA"
 
-# ... or made by a start that was killed before it could give it away
-mkdir -m 700 "$DIR/begun"
-write_config "user = \"$user\"" "data_dir = \"$DIR/begun\""
-start_daemon
-expect_equal "$(stat -c '%U %a' "$DIR/begun")" "$user 700" "owner and mode of data_dir"
-stop_daemon
-rm -f "$PIDFILE"
-
 write_config 'user = "no-such-user"'
 expect_run 78 "user 'no-such-user' does not exist" "$KVSTORED" -c "$CONF"
 write_config "user = \"$user\"" 'group = "no-such-group"'

@@ -120,29 +120,6 @@ START_TEST(what_is_there_is_not_given_away)
 }
 END_TEST
 
-/* As a start leaves it that is killed before it gives the directory away. */
-START_TEST(only_an_empty_directory_that_nobody_else_could_enter_is_given_away)
-{
-	char inside[600];
-	mode_t mode;
-
-	ck_assert_int_eq(privileges_resolve(USER, "", &privileges, &err), KV_OK);
-	snprintf(inside, sizeof(inside), "%s/inside", path);
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	ck_assert_int_eq(mkdir(inside, 0700), 0);
-	ck_assert_int_eq(privileges_make_dir(&privileges, path, &err), KV_IO);
-	ck_assert_int_eq(err.errnum, EACCES);
-	ck_assert_uint_eq(owner_of(path, &mode), 0);
-	ck_assert_int_eq(rmdir(inside), 0);
-	ck_assert_int_eq(chown(path, 1, 0), 0);
-	ck_assert_int_eq(privileges_make_dir(&privileges, path, &err), KV_IO);
-	ck_assert_int_eq(chown(path, 0, 0), 0);
-	ck_assert_int_eq(privileges_make_dir(&privileges, path, &err), KV_OK);
-	ck_assert_uint_eq(owner_of(path, &mode), privileges.uid);
-	ck_assert_uint_eq(mode, 0700);
-}
-END_TEST
-
 START_TEST(sockets_get_the_users_group)
 {
 	struct stat st;
@@ -197,7 +174,6 @@ int main(void)
 		tcase_add_test(tests, root_needs_a_user_and_group_that_exist);
 		tcase_add_test(tests, what_is_made_belongs_to_the_user);
 		tcase_add_test(tests, what_is_there_is_not_given_away);
-		tcase_add_test(tests, only_an_empty_directory_that_nobody_else_could_enter_is_given_away);
 		tcase_add_test(tests, sockets_get_the_users_group);
 		tcase_add_test(tests, dropping_is_for_good);
 	}
