@@ -11,7 +11,7 @@ enum {
 	TABLES = 4096,      /* more are of no use */
 	TABLES_MIN = 4,
 	CONNECTIONS_MIN = 4,
-	OWN = 48,           /* logs, tables being written, lock, sockets, what wakes the threads that serve no requests */
+	OWN = 43,           /* logs, tables being written, lock, sockets, what wakes the threads that serve no requests */
 	PER_THREAD = 5,     /* what wakes it; and of libmicrohttpd an epoll and an event descriptor, and two more for TLS */
 	PER_CONNECTION = 2, /* its socket; and a file: of a large value on its way, or of the log that it follows */
 	FAREWELL_PART = 4,  /* every so many connections, one more is being refused (http/farewell.h) */
@@ -43,11 +43,12 @@ static uint64_t left_of(uint64_t all, uint64_t taken)
 	return all > taken ? all - taken : 0;
 }
 
-/* `descriptors` divided: at most half for the threads; of the rest, three quarters for the connections where not all can have theirs. */
+/* `descriptors` divided: at most half of what need not be for the others for the threads; of the rest, three quarters for the connections where not all can have theirs. */
 static struct limits_share divide(uint64_t descriptors, uint64_t connections, uint64_t threads)
 {
 	uint64_t rest = left_of(descriptors, OWN);
-	struct limits_share share = { .threads = rest / 2 / PER_THREAD, .tables = TABLES };
+	uint64_t spare = left_of(rest, for_connections(CONNECTIONS_MIN) + TABLES_MIN);
+	struct limits_share share = { .threads = spare / 2 / PER_THREAD, .tables = TABLES };
 
 	if (share.threads < 1)
 		share.threads = 1;

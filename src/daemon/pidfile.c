@@ -132,11 +132,21 @@ static kv_status open_and_lock(struct pidfile *pidfile, enum file_mode mode, str
 	return file_lock(&pidfile->file, err);
 }
 
+/* Does it look as a daemon of root's has left it? A file that somebody named by mistake does not. */
+static bool is_left_by_root(const struct pidfile *pidfile)
+{
+	struct stat st;
+
+	return geteuid() != 0 && fstat(pidfile->file.fd, &st) == 0 && st.st_uid == 0 && (st.st_size == 0 || read_pid(pidfile) > 0);
+}
+
 /* The file is not ours to write. KV_OK: it had no holder, and its name is gone. Removed under its lock, as by a daemon that ends. */
 static kv_status unlink_unwritable(struct pidfile *pidfile, kv_status refused)
 {
 	kv_status status = open_and_lock(pidfile, FILE_READ, NULL);
 
+	if (status == KV_OK && !is_left_by_root(pidfile))
+		return refused;
 	if (status == KV_OK && is_current(pidfile))
 		status = dir_unlink(&pidfile->dir, name_of(pidfile), NULL);
 	return status == KV_OK || status == KV_BUSY ? status : refused;

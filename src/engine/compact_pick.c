@@ -46,11 +46,6 @@ static double level0_fullness(const struct pick_scene *scene)
 	return full;
 }
 
-static bool is_level0_due(const struct pick_scene *scene)
-{
-	return scene->levels[0].count > 0 && level0_fullness(scene) >= 1;
-}
-
 static bool plan_level0(const struct pick_scene *scene, struct pick_plan *ret)
 {
 	const struct pick_level *level = &scene->levels[0];
@@ -227,7 +222,8 @@ kv_status compact_pick(const struct pick_level levels[MANIFEST_LEVELS],
 	best = (struct pick_plan){ 0 };
 	found = plan_level0(&scene, &best);
 	/* level 0 is due, but busy tables stand in its way: no more may become busy, or it would wait for ever */
-	if (!found && is_level0_due(&scene) && !pick_plan_is_busy(&levels[0], pick_plan_whole(&levels[0])))
+	if (!found && levels[0].count > 0 && level0_fullness(&scene) >= 1 &&
+		!pick_plan_is_busy(&levels[0], pick_plan_whole(&levels[0])))
 		held = scene.first;
 	for (unsigned level = 1; level <= scene.last; level++) {
 		if (level == held)
@@ -251,12 +247,6 @@ static bool is_wanted(const struct pick_scene *scene, const struct pick_table *t
 		return old;
 	return (old && table->tombstones > 0 && pick_plan_is_free(scene, table)) || (old && table->range_share > 0) ||
 		pick_plan_has_expired(table, scene->options->now_unix_ms);
-}
-
-/* Level 0 has filled up with what has come meanwhile. */
-static bool writers_wait(const struct pick_scene *scene)
-{
-	return is_level0_due(scene) && !is_wanted(scene, &scene->levels[0].tables[0], 0);
 }
 
 static bool manual_level0(const struct pick_scene *scene, struct pick_plan *ret, bool *ret_blocked)
@@ -316,8 +306,7 @@ kv_status compact_pick_all(const struct pick_level levels[MANIFEST_LEVELS],
 	struct pick_scene scene = pick_plan_scene(levels, options);
 	struct pick_plan plan = { 0 };
 	bool blocked = false;
-	bool found = plan_covered(&scene, &plan) ||
-		(options->level0_first && writers_wait(&scene) && plan_level0(&scene, &plan)) || manual_level0(&scene, &plan, &blocked);
+	bool found = plan_covered(&scene, &plan) || manual_level0(&scene, &plan, &blocked);
 
 	for (unsigned level = 1; level <= scene.last && !found; level++)
 		found = manual_level(&scene, level, &plan, &blocked);

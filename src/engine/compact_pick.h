@@ -51,7 +51,6 @@ struct pick_options {
 	uint64_t now_unix_ms;      /* for tables whose oldest expiry has passed */
 	uint64_t oldest_snapshot;  /* the smallest sequence in use; UINT64_MAX: none. Tombstones that it keeps alive are no reason to do anything */
 	uint64_t manual_sequence;  /* compact_pick_all only: the last sequence when it began, so that it ends under a load of writes; UINT64_MAX: all */
-	bool level0_first;         /* compact_pick_all only: level 0 goes down before the next step, when it is due */
 };
 
 enum pick_reason { PICK_LEVEL0, PICK_SIZE, PICK_TOMBSTONES, PICK_EXPIRED, PICK_RANGES, PICK_COVERED, PICK_BLOBS, PICK_MANUAL };
@@ -77,9 +76,8 @@ kv_status compact_pick(const struct pick_level levels[MANIFEST_LEVELS],
 	const struct pick_options *options, struct pick *ret);
 
 /* The next step of merging everything down into the lowest level, and cleaning that of tombstones (that no snapshot keeps), of what range
- * deletes cover, and of what has expired at now_unix_ms: give the same time at each step. With level0_first a step may be one of level 0
- * (PICK_LEVEL0) with what has come since it began: writers wait for that. KV_NOT_FOUND when all is done, KV_BUSY when only the compactions
- * under way stand between. */
+ * deletes cover, and of what has expired at now_unix_ms: give the same time at each step. KV_NOT_FOUND when that is done, KV_BUSY when only the
+ * compactions under way stand between. */
 kv_status compact_pick_all(const struct pick_level levels[MANIFEST_LEVELS],
 	const struct pick_options *options, struct pick *ret);
 

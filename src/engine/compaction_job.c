@@ -22,6 +22,7 @@ enum {
 	BASE_TABLES = 16,       /* smallest target of a level, in tables */
 	SMALL_BYTES = 1 << 20,  /* of a level, which nobody needs to be rid of */
 	BUSY_LEVEL0_FACTOR = 3, /* so many times the threshold while somebody writes */
+	BAD_RESULTS_MAX = 3,    /* then it is no accident, and what was to be merged is left alone */
 };
 
 /* ---- describing ---- */
@@ -68,6 +69,7 @@ static kv_status picture_take(struct engine *engine, struct compaction_picture *
 	struct view *view;
 	kv_status status = KV_OK;
 	size_t count = 0, at = 0;
+	bool damaged = false;
 
 	/* The view is taken under mu: a table that is not busy in it is still live, because a compaction installs its result
 	 * before it unmarks its inputs. */
@@ -89,10 +91,13 @@ static kv_status picture_take(struct engine *engine, struct compaction_picture *
 			picture->tables[at] = describe_table(level->tables[i]);
 			picture->tables[at].busy = table_get_mark(level->tables[i]) == TABLE_BUSY;
 			picture->tables[at].damaged = table_get_mark(level->tables[i]) == TABLE_DAMAGED;
+			damaged |= picture->tables[at].damaged;
 		}
 		status = buf_set(&picture->cursors[n], buf_slice(&background->cursors[n]));
 		picture->levels[n].cursor = buf_slice(&picture->cursors[n]);
 	}
+	if (status == KV_OK) /* those that were may have been read since, or have gone */
+		atomic_store_explicit(&background->damaged, damaged, memory_order_relaxed);
 	pthread_mutex_unlock(&background->mu);
 	view_unref(view);
 	if (status != KV_OK)
@@ -143,7 +148,6 @@ static struct pick_options pick_options(struct engine *engine, bool manual)
 	if (manual) {
 		options.manual_sequence = background->manual_sequence;
 		options.now_unix_ms = background->manual_unix_ms;
-		options.level0_first = !background->manual_after_level0;
 	}
 	pthread_mutex_unlock(&background->mu);
 	return options;
@@ -342,10 +346,12 @@ static kv_status install_result(struct compaction_job *job, const struct compact
 	return status;
 }
 
-static uint64_t input_bytes(const struct compaction_job *job)
+uint64_t compaction_job_bytes(const struct compaction_job *job)
 {
 	uint64_t bytes = 0;
 
+	if (job->pick.drop || job->pick.move)
+		return 0;
 	for (unsigned side = 0; side < 2; side++)
 		for (size_t i = 0; i < job->input_count[side]; i++)
 			bytes += table_meta(job->inputs[side][i])->file_bytes;
@@ -385,7 +391,7 @@ kv_status compaction_job_run(struct compaction_job *job, struct kv_error *err)
 	if (status == KV_OK) {
 		learn_overwritten(job, &result);
 		count_up(&counters->compactions, 1);
-		count_up(&counters->compaction_bytes_read, input_bytes(job));
+		count_up(&counters->compaction_bytes_read, compaction_job_bytes(job));
 		count_up(&counters->compaction_bytes_written, result.bytes_written);
 	}
 	compact_result_free(&result);
@@ -401,18 +407,31 @@ static void mark_locked(struct compaction_job *job, enum table_mark mark)
 			table_set_mark(job->inputs[side][i], mark);
 }
 
-/* Only the table that is to blame. Where the error names no table, nobody knows which it is, and all of them stay out of the next picks. A
- * result that cannot be read is no input, and is made again. */
-static void mark_damaged_locked(struct compaction_job *job, const struct kv_error *err)
+static struct table *input_of_number(const struct compaction_job *job, uint64_t number)
 {
-	uint64_t number;
-	bool named = file_error_which(err, &number) == FILENAME_TABLE;
-
 	for (unsigned side = 0; side < 2; side++)
 		for (size_t i = 0; i < job->input_count[side]; i++)
-			if (!named || table_meta(job->inputs[side][i])->number == number)
-				table_set_mark(job->inputs[side][i], TABLE_DAMAGED);
-	atomic_store_explicit(&job->engine->background.damaged, true, memory_order_relaxed);
+			if (table_meta(job->inputs[side][i])->number == number)
+				return job->inputs[side][i];
+	return NULL;
+}
+
+/* Only the table that is to blame. A result that cannot be read is made again, some times. Else nobody knows which it is, and all of them
+ * stay out of the next picks. */
+static void mark_damaged_locked(struct compaction_job *job, const struct kv_error *err)
+{
+	struct background *background = &job->engine->background;
+	uint64_t number;
+	bool named = file_error_which(err, &number) == FILENAME_TABLE;
+	struct table *culprit = named ? input_of_number(job, number) : NULL;
+
+	if (named && !culprit && ++background->bad_results < BAD_RESULTS_MAX)
+		return;
+	if (culprit)
+		table_set_mark(culprit, TABLE_DAMAGED);
+	else
+		mark_locked(job, TABLE_DAMAGED);
+	atomic_store_explicit(&background->damaged, true, memory_order_relaxed);
 }
 
 /* Where the next compaction of this level goes on. */
@@ -428,14 +447,12 @@ static void move_cursor_locked(struct background *background, const struct compa
 }
 
 /* One more is under way; there may be work for another thread beside it. */
-static void job_begin(struct compaction_job *job, bool manual)
+static void job_begin(struct compaction_job *job)
 {
 	struct background *background = &job->engine->background;
 
 	pthread_mutex_lock(&background->mu);
 	mark_locked(job, TABLE_BUSY);
-	if (manual)
-		background->manual_after_level0 = job->pick.reason == PICK_LEVEL0;
 	background->running++;
 	background->compact_kicked = true;
 	pthread_cond_signal(&background->compact_wake);
@@ -472,7 +489,7 @@ kv_status compaction_job_take(struct engine *engine, bool manual, struct compact
 		if (status == KV_OK)
 			status = find_inputs(job);
 		if (status == KV_OK)
-			job_begin(job, manual);
+			job_begin(job);
 		else
 			job_free(job);
 	}
@@ -488,8 +505,10 @@ void compaction_job_end(struct compaction_job *job, kv_status status, const stru
 	mark_locked(job, TABLE_FREE);
 	if (status == KV_CORRUPT)
 		mark_damaged_locked(job, err);
-	if (status == KV_OK)
+	if (status == KV_OK) {
+		background->bad_results = 0;
 		move_cursor_locked(background, job);
+	}
 	background->running--;
 	if (status == KV_OK) { /* what was in its way may go on */
 		background->compact_kicked = true;

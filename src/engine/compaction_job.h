@@ -29,6 +29,7 @@ struct compaction_job {
 /* Picks one and marks its inputs. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage is in the way. */
 kv_status compaction_job_take(struct engine *engine, bool manual, struct compaction_job *job);
 kv_status compaction_job_run(struct compaction_job *job, struct kv_error *err);
+uint64_t compaction_job_bytes(const struct compaction_job *job); /* of the inputs that are read */
 /* Unmarks the inputs, and frees the content. `status`, `err`: what the run came to; the input that KV_CORRUPT names stays marked as damaged. */
 void compaction_job_end(struct compaction_job *job, kv_status status, const struct kv_error *err);
 

@@ -21,7 +21,7 @@
 enum {
 	STEPS_BEFORE_SEEK = 12,     /* over versions of one key */
 	HIDDEN_BETWEEN_LOOKS = 64,  /* entries passed between two looks at the clock */
-	COVERED_COUNTS = 16,        /* so many is one under a range delete: iter_uncovered may have jumped on the way to it */
+	HIDDEN_COUNTS = 16,         /* so many is one where there are range deletes: iter_uncovered may have jumped on the way to it */
 };
 
 struct iter_live {
@@ -82,16 +82,17 @@ static bool is_covered(struct iter_live *it, const struct entry *entry)
 	if (!it->span_known || !range_span_has(&it->span, entry->key))
 		it->span = range_cover_span(it->cover, entry->key);
 	it->span_known = true;
-	if (entry->sequence >= it->span.sequence)
-		return false;
-	it->hidden += COVERED_COUNTS - 1;
-	return true;
+	return entry->sequence < it->span.sequence;
 }
 
 /* Would the reader see the entry, if it is the newest version for him? */
 static inline bool is_live(struct iter_live *it, const struct entry *entry)
 {
-	return entry_is_live(entry, it->now_unix_ms) && !(it->cover && is_covered(it, entry));
+	if (entry_is_live(entry, it->now_unix_ms) && !(it->cover && is_covered(it, entry)))
+		return true;
+	if (it->cover)
+		it->hidden += HIDDEN_COUNTS - 1;
+	return false;
 }
 
 static void begin_move(struct iter_live *it)

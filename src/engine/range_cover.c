@@ -72,12 +72,8 @@ bool range_cover_hides(const struct range_cover *cover, struct slice smallest, s
 	uint64_t sequence)
 {
 	struct range_span span = range_cover_span(cover, smallest);
-	unsigned spans = 1;
 
-	while (span.sequence > sequence && span.end.len > 0 && slice_compare(span.end, largest) <= 0) {
-		if (spans++ == SPANS_MAX)
-			return false;
+	while (span.sequence > sequence && span.end.len > 0 && slice_compare(span.end, largest) <= 0)
 		span = range_cover_span(cover, span.end);
-	}
 	return span.sequence > sequence;
 }

@@ -23,7 +23,7 @@ struct range_span range_cover_span(const struct range_cover *cover, struct slice
 struct range_span range_cover_hidden(const struct range_cover *cover, struct slice key, uint64_t sequence,
 	bool backward);
 
-/* Are all versions up to `sequence` of the keys smallest to largest hidden? False also where it takes very many range deletes to hide them. */
+/* Are all versions up to `sequence` of the keys smallest to largest hidden? */
 bool range_cover_hides(const struct range_cover *cover, struct slice smallest, struct slice largest,
 	uint64_t sequence);
 

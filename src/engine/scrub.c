@@ -141,9 +141,10 @@ static kv_status read_table(struct scrubber *scrubber, struct kv_error *err)
 static kv_status check_table(struct scrubber *scrubber)
 {
 	struct kv_error err = { 0 };
+	bool was_damaged = table_has_damage(scrubber->table);
 	kv_status status = read_table(scrubber, &err);
 
-	if (status == KV_OK)
+	if (status == KV_OK && was_damaged) /* not what was found meanwhile */
 		damage_report_passed(scrubber->engine, scrubber->table);
 	if (is_temporary(status))
 		return status;

@@ -175,6 +175,11 @@ bool table_note_damage(struct table *table)
 	return true;
 }
 
+bool table_has_damage(const struct table *table)
+{
+	return atomic_load_explicit(&table->damaged, memory_order_relaxed);
+}
+
 bool table_forget_damage(struct table *table)
 {
 	if (!atomic_exchange_explicit(&table->damaged, false, memory_order_relaxed))

@@ -47,6 +47,7 @@ enum table_mark table_get_mark(const struct table *table);
 
 /* Damage was found in it, by whomever. True the first time. Any thread. */
 bool table_note_damage(struct table *table);
+bool table_has_damage(const struct table *table);
 /* It has passed. True when there was some. Any thread. */
 bool table_forget_damage(struct table *table);
 /* Whether it has left the tree, so that what is found in it is of no interest any more. Any thread. */

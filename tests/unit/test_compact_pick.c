@@ -466,34 +466,6 @@ START_TEST(merging_everything_leaves_newer_tables_alone)
 }
 END_TEST
 
-/* Else writers would have to wait until a large store is merged. */
-START_TEST(while_everything_is_merged_level_0_goes_down_as_it_fills)
-{
-	fill(6, 300);
-	t.tables[6][7].tombstones = 5;
-	for (unsigned i = 0; i < 3; i++)
-		add(0, "ca", "cz", 100)->first_sequence = 30 - i;
-	t.options.manual_sequence = 20;
-	t.options.level0_first = true;
-	ck_assert_int_eq(choose_all(), KV_OK); /* it is not due yet */
-	ck_assert_int_eq(pick.reason, PICK_MANUAL);
-	ck_assert_uint_eq(pick.level, 6);
-	add(0, "ca", "cz", 100)->first_sequence = 21;
-	ck_assert_int_eq(choose_all(), KV_OK);
-	ck_assert_int_eq(pick.reason, PICK_LEVEL0);
-	check_inputs(0, 4, t.tables[0]);
-	t.options.level0_first = false; /* in turns, so that both come to an end */
-	ck_assert_int_eq(choose_all(), KV_OK);
-	ck_assert_int_eq(pick.reason, PICK_MANUAL);
-	ck_assert_uint_eq(pick.level, 6);
-	t.options.level0_first = true;
-	t.options.manual_sequence = 40; /* nothing has come meanwhile: it goes all the way at once */
-	ck_assert_int_eq(choose_all(), KV_OK);
-	ck_assert_int_eq(pick.reason, PICK_MANUAL);
-	ck_assert_uint_eq(pick.level, 0);
-}
-END_TEST
-
 START_TEST(pointers_to_large_values_go_down_when_they_may_hide_half_of_the_store)
 {
 	struct pick_table *below;
@@ -680,7 +652,6 @@ int main(void)
 	tcase_add_test(tc, expired_data_goes_after_an_hour_or_at_once_when_asked);
 	tcase_add_test(tc, merging_everything_goes_level_by_level_in_bounded_steps);
 	tcase_add_test(tc, merging_everything_leaves_newer_tables_alone);
-	tcase_add_test(tc, while_everything_is_merged_level_0_goes_down_as_it_fills);
 	tcase_add_test(tc, pointers_to_large_values_go_down_when_they_may_hide_half_of_the_store);
 	tcase_add_test(tc, tombstones_go_down_at_once_when_large_values_are_what_there_is);
 	tcase_add_test(tc, running_out_of_memory_changes_nothing);

@@ -390,6 +390,34 @@ START_TEST(level_0_stays_short_while_everything_is_merged)
 }
 END_TEST
 
+static void *write_on(void *arg)
+{
+	atomic_bool *done = arg;
+
+	while (!atomic_load(done)) {
+		small_fill(&small, 0, MANY_KEYS / 20, "a newer value");
+		ck_assert_int_eq(store_flush(small.store, NULL), KV_OK);
+	}
+	return NULL;
+}
+
+/* And the other way round: it is not kept from its end by those who write. */
+START_TEST(everything_is_merged_while_somebody_writes_all_the_time)
+{
+	atomic_bool done = false;
+	pthread_t thread;
+
+	small.options.tunables.compaction_threshold = 2;
+	small_store_open(&small);
+	small_fill(&small, 0, MANY_KEYS, "a value that makes many tables in the lowest level");
+	ck_assert_int_eq(pthread_create(&thread, NULL, write_on, &done), 0);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(store_compact(small.store, NULL), KV_OK);
+	atomic_store(&done, true);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 enum { READERS = 4 };
 static _Atomic bool stop_reading;
 
@@ -457,6 +485,7 @@ int main(void)
 	tcase_add_test(tcase, deletes_come_to_the_tables_of_a_full_disk_also_where_level_0_is_long);
 	tcase_add_test(tcase, compactions_by_hand_and_by_themselves_do_not_take_each_other_for_damage);
 	tcase_add_test(tcase, level_0_stays_short_while_everything_is_merged);
+	tcase_add_test(tcase, everything_is_merged_while_somebody_writes_all_the_time);
 	tcase_add_test(tcase, readers_are_not_disturbed_by_compactions);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);

@@ -200,10 +200,13 @@ START_TEST(only_the_table_that_is_damaged_stays_marked)
 	ck_assert_uint_eq(take_marks(&marked), 1);
 	ck_assert_uint_eq(marked, number);
 
-	take_by_hand(&job); /* what was written is damaged */
-	file_error(&err, KV_CORRUPT, "/somewhere", filename_make(name, FILENAME_TABLE, 1000000), 0, "damaged");
-	compaction_job_end(&job, KV_CORRUPT, &err);
-	ck_assert_uint_eq(take_marks(&marked), 0);
+	for (unsigned i = 0; i < 3; i++) { /* what was written is damaged: three times is no accident */
+		take_by_hand(&job);
+		ck_assert(!atomic_load(&engine->background.damaged));
+		file_error(&err, KV_CORRUPT, "/somewhere", filename_make(name, FILENAME_TABLE, 1000000), 0, "damaged");
+		compaction_job_end(&job, KV_CORRUPT, &err);
+		ck_assert_uint_eq(take_marks(&marked), i < 2 ? 0 : 3);
+	}
 
 	take_by_hand(&job); /* nobody knows what is */
 	file_error(&err, KV_CORRUPT, "/somewhere", "MANIFEST", 0, "damaged");

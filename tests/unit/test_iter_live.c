@@ -469,6 +469,10 @@ START_TEST(a_deadline_stops_among_very_many_ranges_and_nothing_is_missed_by_goin
 	struct iter_live *iter;
 
 	for (uint32_t k = 1; k < KEYS - 1; k++) {
+		if (_i == 1) { /* what is shown on the way is no value either */
+			entries[k].kind = ENTRY_DELETE;
+			entries[k].value = (struct slice){ 0 };
+		}
 		memcpy(ends[k], entries[k].key.data, 4);
 		ranges[k - 1] = (struct range){ .sequence = KEYS + k, .start = entries[k].key, .end = slice_of(ends[k], 5) };
 	}
@@ -564,7 +568,7 @@ int main(void)
 	tcase_add_test(tc, an_error_at_any_move_of_the_input_is_reported);
 	tcase_add_test(tc, running_out_of_memory_is_reported_and_can_be_tried_again);
 	tcase_add_test(tc, a_deadline_stops_on_the_way_and_nothing_is_missed_by_going_on);
-	tcase_add_test(tc, a_deadline_stops_among_very_many_ranges_and_nothing_is_missed_by_going_on);
+	tcase_add_loop_test(tc, a_deadline_stops_among_very_many_ranges_and_nothing_is_missed_by_going_on, 0, 2);
 	tcase_add_test(tc, without_a_deadline_or_before_it_no_move_stops);
 	tcase_add_test(tc, a_key_of_many_versions_costs_few_moves);
 	suite_add_tcase(suite, tc);

@@ -123,7 +123,7 @@ START_TEST(threads_are_fewer_where_they_would_take_all)
 		ck_assert_uint_le(share.threads, 64);
 		ck_assert_uint_ge(share.connections, 4);
 		ck_assert_uint_ge(share.tables, 4);
-		ck_assert_uint_le(5 * share.threads + 2 * share.connections + share.tables + 40, limits[i]);
+		ck_assert_uint_le(43 + 5 * share.threads + 2 * share.connections + share.connections / 4 + share.tables, limits[i]);
 	}
 	if (getuid() == 0)
 		ck_assert_int_eq(seteuid(0), 0);

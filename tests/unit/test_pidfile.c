@@ -173,6 +173,23 @@ START_TEST(a_file_that_is_not_ours_to_write_is_made_anew_in_a_directory_of_ours)
 }
 END_TEST
 
+START_TEST(a_file_that_is_none_of_a_daemon_stays_though_we_could_remove_it)
+{
+	write_file(path, "a file of mine\n"); /* named by mistake */
+	ck_assert_int_eq(chmod(path, 0444), 0);
+	ck_assert_int_eq(chown(directory, NOBODY, NOBODY), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(seteuid(NOBODY), 0);
+		ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_IO);
+		ck_assert_int_eq(exit_code_of(&err), EXIT_CODE_PERMISSION);
+		ck_assert_int_eq(seteuid(0), 0);
+		expect_content(path, i == 0 ? "a file of mine\n" : "1\n");
+		write_file(path, "1\n"); /* nor one that is not root's */
+		ck_assert_int_eq(chown(path, NOBODY, NOBODY), 0);
+	}
+}
+END_TEST
+
 START_TEST(a_file_that_is_not_ours_to_write_stays_in_a_directory_that_is_not_either)
 {
 	write_file(path, "1\n");
@@ -334,6 +351,7 @@ int main(void)
 	tcase_add_test(tests, a_lock_of_a_living_process_is_respected);
 	if (geteuid() == 0) {
 		tcase_add_test(tests, a_file_that_is_not_ours_to_write_is_made_anew_in_a_directory_of_ours);
+		tcase_add_test(tests, a_file_that_is_none_of_a_daemon_stays_though_we_could_remove_it);
 		tcase_add_test(tests, a_file_that_is_not_ours_to_write_stays_in_a_directory_that_is_not_either);
 	}
 	tcase_add_test(tests, links_fifos_and_directories_are_refused_and_left_alone);
