@@ -75,7 +75,7 @@ static bool manual_step(struct engine *engine)
 	pthread_mutex_unlock(&background->mu);
 	if (health_get(&engine->health) == HEALTH_FAILED)
 		status = kv_error_set(&err, KV_IO, "the store has failed");
-	else if (atomic_load(&engine->catalog.unbegun)) /* the start is not over: it would sweep what is written now */
+	else if (atomic_load(&engine->catalog.unbegun))
 		status = kv_error_set(&err, KV_NO_SPACE, "there was no space yet to begin a log since the start");
 	else
 		status = compact_once(engine, true, &bytes, &err);
@@ -108,6 +108,12 @@ static bool look_whether_quiet(struct engine *engine)
 	return quiet;
 }
 
+/* Not while the start is not over: it would sweep what is written now. */
+static bool may_compact(struct engine *engine)
+{
+	return health_get(&engine->health) != HEALTH_FAILED && !atomic_load(&engine->catalog.unbegun);
+}
+
 /* One round; returns when the next is due, 0: at once. *ret_failed: not sooner than that, however much is asked for. */
 static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 {
@@ -117,11 +123,11 @@ static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 	bool quiet;
 
 	*ret_failed = false;
-	if (!manual && (health_get(&engine->health) == HEALTH_FAILED || atomic_load(&engine->catalog.unbegun)))
+	if (!manual && !may_compact(engine))
 		return clock_monotonic_us() + LOOK_US;
 	quiet = look_whether_quiet(engine);
 	if (manual)
-		return serve_writers(engine) || manual_step(engine) ? 0 : clock_monotonic_us() + RETRY_US;
+		return (may_compact(engine) && serve_writers(engine)) || manual_step(engine) ? 0 : clock_monotonic_us() + RETRY_US;
 	status = compact_once(engine, false, &bytes, &err);
 	if (status == KV_OK)
 		return 0;
