@@ -145,7 +145,7 @@ static kv_status unlink_unwritable(struct pidfile *pidfile, kv_status refused)
 {
 	kv_status status = open_and_lock(pidfile, FILE_READ, NULL);
 
-	if (status == KV_OK && !is_left_by_root(pidfile))
+	if (pidfile->file.fd >= 0 && !is_left_by_root(pidfile))
 		return refused;
 	if (status == KV_OK && is_current(pidfile))
 		status = dir_unlink(&pidfile->dir, name_of(pidfile), NULL);

@@ -13,7 +13,7 @@ enum {
 };
 
 /* One compaction; `err` is not NULL. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
-static kv_status compact_once(struct engine *engine, bool manual, uint64_t *ret_bytes, struct kv_error *err)
+static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
 {
 	struct compaction_job job;
 	kv_status status = compaction_job_take(engine, manual, &job);
@@ -23,7 +23,6 @@ static kv_status compact_once(struct engine *engine, bool manual, uint64_t *ret_
 	if (status != KV_OK)
 		return kv_error_set(err, status, "%s", status == KV_CORRUPT ?
 			"a damaged table cannot be compacted" : "out of memory for a compaction");
-	*ret_bytes = compaction_job_bytes(&job);
 	status = compaction_job_run(&job, err);
 	compaction_job_end(&job, status, err);
 	if (status != KV_OK && !(status == KV_CORRUPT && damage_report_error(engine, err)))
@@ -41,32 +40,12 @@ static bool manual_waits_locked(const struct background *background)
 	return background->manual_wanted > background->manual_done;
 }
 
-/* Who writes while engine_compact() is under way must not have to wait for its end: compactions for them take turns with its steps, and each
- * side merges as many bytes. True when one was made. */
-static bool serve_writers(struct engine *engine)
-{
-	struct background *background = &engine->background;
-	struct kv_error err = { 0 };
-	uint64_t bytes;
-	bool turn;
-
-	pthread_mutex_lock(&background->mu);
-	turn = background->manual_behind == 0 && engine_visible(engine) > background->manual_sequence;
-	pthread_mutex_unlock(&background->mu);
-	if (!turn || compact_once(engine, false, &bytes, &err) != KV_OK)
-		return false;
-	pthread_mutex_lock(&background->mu);
-	background->manual_behind += bytes;
-	pthread_mutex_unlock(&background->mu);
-	return true;
-}
-
-/* One step of engine_compact(); true when another should follow at once. */
+/* One step of engine_compact(), or one for who writes meanwhile; true when another should follow at once. */
 static bool manual_step(struct engine *engine)
 {
 	struct background *background = &engine->background;
 	struct kv_error err = { 0 };
-	uint64_t serving, bytes = 0;
+	uint64_t serving;
 	kv_status status;
 	bool done;
 
@@ -75,13 +54,12 @@ static bool manual_step(struct engine *engine)
 	pthread_mutex_unlock(&background->mu);
 	if (health_get(&engine->health) == HEALTH_FAILED)
 		status = kv_error_set(&err, KV_IO, "the store has failed");
-	else if (atomic_load(&engine->catalog.unbegun))
+	else if (atomic_load(&engine->catalog.unbegun)) /* the start is not over: it would sweep what is written now */
 		status = kv_error_set(&err, KV_NO_SPACE, "there was no space yet to begin a log since the start");
 	else
-		status = compact_once(engine, true, &bytes, &err);
+		status = compact_once(engine, true, &err);
 
 	pthread_mutex_lock(&background->mu);
-	background->manual_behind -= bytes < background->manual_behind ? bytes : background->manual_behind;
 	/* busy: another compaction is in the way, and kicks when it is done */
 	done = status != KV_OK && (status != KV_BUSY || background->stop);
 	if (done) {
@@ -108,27 +86,20 @@ static bool look_whether_quiet(struct engine *engine)
 	return quiet;
 }
 
-/* Not while the start is not over: it would sweep what is written now. */
-static bool may_compact(struct engine *engine)
-{
-	return health_get(&engine->health) != HEALTH_FAILED && !atomic_load(&engine->catalog.unbegun);
-}
-
 /* One round; returns when the next is due, 0: at once. *ret_failed: not sooner than that, however much is asked for. */
 static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 {
 	struct kv_error err = { 0 };
 	kv_status status = KV_OK;
-	uint64_t bytes;
 	bool quiet;
 
 	*ret_failed = false;
-	if (!manual && !may_compact(engine))
+	if (!manual && (health_get(&engine->health) == HEALTH_FAILED || atomic_load(&engine->catalog.unbegun)))
 		return clock_monotonic_us() + LOOK_US;
 	quiet = look_whether_quiet(engine);
 	if (manual)
-		return (may_compact(engine) && serve_writers(engine)) || manual_step(engine) ? 0 : clock_monotonic_us() + RETRY_US;
-	status = compact_once(engine, false, &bytes, &err);
+		return manual_step(engine) ? 0 : clock_monotonic_us() + RETRY_US;
+	status = compact_once(engine, false, &err);
 	if (status == KV_OK)
 		return 0;
 	if (quiet && status == KV_NOT_FOUND)

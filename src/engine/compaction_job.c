@@ -346,7 +346,7 @@ static kv_status install_result(struct compaction_job *job, const struct compact
 	return status;
 }
 
-uint64_t compaction_job_bytes(const struct compaction_job *job)
+static uint64_t input_bytes(const struct compaction_job *job)
 {
 	uint64_t bytes = 0;
 
@@ -391,7 +391,7 @@ kv_status compaction_job_run(struct compaction_job *job, struct kv_error *err)
 	if (status == KV_OK) {
 		learn_overwritten(job, &result);
 		count_up(&counters->compactions, 1);
-		count_up(&counters->compaction_bytes_read, compaction_job_bytes(job));
+		count_up(&counters->compaction_bytes_read, input_bytes(job));
 		count_up(&counters->compaction_bytes_written, result.bytes_written);
 	}
 	compact_result_free(&result);
@@ -416,6 +416,18 @@ static struct table *input_of_number(const struct compaction_job *job, uint64_t 
 	return NULL;
 }
 
+/* Of the same inputs in a row, as their first one tells. */
+static unsigned count_bad_result_locked(const struct compaction_job *job)
+{
+	struct background *background = &job->engine->background;
+	const struct table *first = job->input_count[0] > 0 ? job->inputs[0][0] : job->inputs[1][0];
+
+	if (background->bad_result_of != table_meta(first)->number)
+		background->bad_results = 0;
+	background->bad_result_of = table_meta(first)->number;
+	return ++background->bad_results;
+}
+
 /* Only the table that is to blame. A result that cannot be read is made again, some times. Else nobody knows which it is, and all of them
  * stay out of the next picks. */
 static void mark_damaged_locked(struct compaction_job *job, const struct kv_error *err)
@@ -425,7 +437,7 @@ static void mark_damaged_locked(struct compaction_job *job, const struct kv_erro
 	bool named = file_error_which(err, &number) == FILENAME_TABLE;
 	struct table *culprit = named ? input_of_number(job, number) : NULL;
 
-	if (named && !culprit && ++background->bad_results < BAD_RESULTS_MAX)
+	if (named && !culprit && count_bad_result_locked(job) < BAD_RESULTS_MAX)
 		return;
 	if (culprit)
 		table_set_mark(culprit, TABLE_DAMAGED);
@@ -447,12 +459,17 @@ static void move_cursor_locked(struct background *background, const struct compa
 }
 
 /* One more is under way; there may be work for another thread beside it. */
-static void job_begin(struct compaction_job *job)
+static void job_begin(struct compaction_job *job, bool manual)
 {
 	struct background *background = &job->engine->background;
+	uint64_t bytes = input_bytes(job) + 1;
 
 	pthread_mutex_lock(&background->mu);
 	mark_locked(job, TABLE_BUSY);
+	if (manual && job->for_writers)
+		background->manual_behind += bytes;
+	else if (manual)
+		background->manual_behind -= bytes < background->manual_behind ? bytes : background->manual_behind;
 	background->running++;
 	background->compact_kicked = true;
 	pthread_cond_signal(&background->compact_wake);
@@ -465,6 +482,28 @@ static void job_free(struct compaction_job *job)
 	free(job->inputs[1]);
 	pick_free(&job->pick);
 	picture_free(&job->picture);
+}
+
+/* Who writes while engine_compact() is under way must not have to wait for its end, nor it for theirs: the usual compactions take turns with its
+ * steps, and each side reads as many bytes. */
+static bool is_turn_of_writers(struct engine *engine)
+{
+	struct background *background = &engine->background;
+	bool ret;
+
+	pthread_mutex_lock(&background->mu);
+	ret = !background->quiet && background->manual_behind == 0 && engine_visible(engine) > background->manual_sequence;
+	pthread_mutex_unlock(&background->mu);
+	return ret;
+}
+
+static kv_status pick_for_writers(struct compaction_job *job)
+{
+	struct pick_options options = pick_options(job->engine, false);
+	kv_status status = compact_pick(job->picture.levels, &options, &job->pick);
+
+	job->for_writers = status == KV_OK;
+	return status;
 }
 
 kv_status compaction_job_take(struct engine *engine, bool manual, struct compaction_job *job)
@@ -481,15 +520,16 @@ kv_status compaction_job_take(struct engine *engine, bool manual, struct compact
 		options = pick_options(engine, manual);
 		judge_ranges(&job->picture, options.oldest_snapshot < options.manual_sequence ?
 			options.oldest_snapshot : options.manual_sequence);
-		status = (manual ? compact_pick_all : compact_pick)(job->picture.levels, &options,
-			&job->pick);
+		status = manual && is_turn_of_writers(engine) ? pick_for_writers(job) : KV_NOT_FOUND;
+		if (status == KV_NOT_FOUND)
+			status = (manual ? compact_pick_all : compact_pick)(job->picture.levels, &options, &job->pick);
 		/* nothing is under way that will unmark what is in the way */
 		if (status == KV_BUSY && job->picture.running == 0)
 			status = KV_CORRUPT;
 		if (status == KV_OK)
 			status = find_inputs(job);
 		if (status == KV_OK)
-			job_begin(job);
+			job_begin(job, manual);
 		else
 			job_free(job);
 	}
@@ -505,10 +545,8 @@ void compaction_job_end(struct compaction_job *job, kv_status status, const stru
 	mark_locked(job, TABLE_FREE);
 	if (status == KV_CORRUPT)
 		mark_damaged_locked(job, err);
-	if (status == KV_OK) {
-		background->bad_results = 0;
+	if (status == KV_OK)
 		move_cursor_locked(background, job);
-	}
 	background->running--;
 	if (status == KV_OK) { /* what was in its way may go on */
 		background->compact_kicked = true;

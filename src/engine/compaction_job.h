@@ -24,13 +24,14 @@ struct compaction_job {
 	struct pick pick;
 	struct table **inputs[2]; /* borrowed from the picture */
 	size_t input_count[2];
+	bool for_writers; /* while engine_compact() waits: it is the turn of those who write */
 };
 
 /* Picks one and marks its inputs. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage is in the way. */
 kv_status compaction_job_take(struct engine *engine, bool manual, struct compaction_job *job);
 kv_status compaction_job_run(struct compaction_job *job, struct kv_error *err);
-uint64_t compaction_job_bytes(const struct compaction_job *job); /* of the inputs that are read */
-/* Unmarks the inputs, and frees the content. `status`, `err`: what the run came to; the input that KV_CORRUPT names stays marked as damaged. */
+/* Unmarks the inputs, and frees the content. `status`, `err`: what the run came to; the input that KV_CORRUPT names stays marked as damaged; all of
+ * them where it names none, or the third time the result of the same ones cannot be read. */
 void compaction_job_end(struct compaction_job *job, kv_status status, const struct kv_error *err);
 
 /* compact_run with what is the same for flush and compaction: directory, options, time, the snapshots of now, file numbers. `input` is

@@ -54,6 +54,16 @@ void damage_report_table(
 		tell(engine, table, err, "some");
 }
 
+bool damage_report_is_known(struct engine *engine, const struct table *table)
+{
+	bool marked;
+
+	pthread_mutex_lock(&engine->background.mu);
+	marked = table_get_mark(table) == TABLE_DAMAGED;
+	pthread_mutex_unlock(&engine->background.mu);
+	return marked || table_has_damage(table);
+}
+
 void damage_report_passed(struct engine *engine, struct table *table)
 {
 	struct background *background = &engine->background;

@@ -17,6 +17,8 @@ bool damage_report_error(struct engine *engine, const struct kv_error *err);
 void damage_report_table(
 	struct engine *engine, struct table *table, const struct kv_error *err, bool mark);
 
+/* Is something the matter with the table, as far as is known? */
+bool damage_report_is_known(struct engine *engine, const struct table *table);
 /* A table, which the caller has a reference on, was read as a whole from the disk without a fault: if anything was the matter with it, that has
  * passed, and it is compacted again. */
 void damage_report_passed(struct engine *engine, struct table *table);

@@ -90,7 +90,7 @@ struct background {
 	uint64_t manual_done;
 	uint64_t manual_sequence;    /* what engine_compact() covers: the last sequence when it was called, */
 	uint64_t manual_unix_ms;     /* ... and what had expired by then */
-	uint64_t manual_behind;      /* bytes that compactions for those who write meanwhile have merged, and its own steps not yet */
+	uint64_t manual_behind;      /* bytes that compactions for those who write meanwhile have read, and its own steps not yet */
 	kv_status manual_status;
 	struct kv_error manual_error;
 	unsigned running;            /* compactions; their inputs are marked as busy */
@@ -104,7 +104,8 @@ struct background {
 
 	_Atomic uint64_t failures;   /* rounds of the flush thread, and rotations asked for, that failed */
 	_Atomic bool damaged;        /* some tables stay out of compactions, because they cannot be read */
-	unsigned bad_results;        /* guarded by mu: results in a row that could not be read again */
+	unsigned bad_results;        /* guarded by mu, as the next: results in a row that could not be read again, of the inputs */
+	uint64_t bad_result_of;      /* ... whose first table has this number */
 };
 
 enum { SCRUB_FORMAT_DAMAGED = 1, SCRUB_MANIFEST_DAMAGED = 2 };

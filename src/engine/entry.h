@@ -15,7 +15,7 @@ enum {
 };
 #define ENTRY_VALUE_MAX    (UINT64_C(1) << 30)       /* bytes */
 #define ENTRY_SEQUENCE_MAX ((UINT64_C(1) << 56) - 1) /* 0 is no sequence of an entry */
-#define ENTRY_SEQUENCES_PASSED_OVER (UINT64_C(1) << 40) /* more than a store gives out in years; 65,536 times */
+#define ENTRY_SEQUENCES_PASSED_OVER (UINT64_C(1) << 40) /* 127 days of 100,000 writes a second; there is room for 65,536 times */
 
 /* Where a store goes on for which nobody knows what was given out behind `last`, after a loss or as a copy of another one: no sequence
  * may come to mean something else than what a client has seen under it. */

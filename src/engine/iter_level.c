@@ -19,6 +19,8 @@ struct iter_level {
 
 	size_t at;           /* index of the open table */
 	size_t sought;       /* between two steps of a fetch */
+	size_t judged_at;    /* SIZE_MAX, or the table of which the next is known */
+	bool judged_hidden;
 	struct iter *table;  /* NULL: none is open */
 	kv_status status;    /* once not KV_OK, nothing moves any more; the detail is in `table` when there is one */
 };
@@ -58,11 +60,16 @@ static bool show(struct iter_level *level)
 	return level->base.valid || level->status != KV_OK;
 }
 
-/* Not even a look into it is needed then. */
-static bool is_hidden(const struct iter_level *level, size_t at)
+/* Not even a look into it is needed then. The answer is kept: it takes long where very many range deletes follow one another. */
+static bool is_hidden(struct iter_level *level, size_t at)
 {
-	return level->cover && at < level->count && range_cover_hides(level->cover, smallest(level, at),
-		largest(level, at), table_meta(level->tables[at])->last_sequence);
+	if (!level->cover || at >= level->count)
+		return false;
+	if (level->judged_at != at)
+		level->judged_hidden = range_cover_hides(level->cover, smallest(level, at), largest(level, at),
+			table_meta(level->tables[at])->last_sequence);
+	level->judged_at = at;
+	return level->judged_hidden;
 }
 
 /* From the first entry of table `at` on. */
@@ -249,6 +256,7 @@ struct iter *iter_level_new(struct table *const *tables, size_t count,
 		.count = count,
 		.cover = cover,
 		.keep_blocks = keep_blocks,
+		.judged_at = SIZE_MAX,
 	};
 	return &level->base;
 }

@@ -141,7 +141,7 @@ static kv_status read_table(struct scrubber *scrubber, struct kv_error *err)
 static kv_status check_table(struct scrubber *scrubber)
 {
 	struct kv_error err = { 0 };
-	bool was_damaged = table_has_damage(scrubber->table);
+	bool was_damaged = damage_report_is_known(scrubber->engine, scrubber->table);
 	kv_status status = read_table(scrubber, &err);
 
 	if (status == KV_OK && was_damaged) /* not what was found meanwhile */

@@ -178,14 +178,21 @@ START_TEST(a_file_that_is_none_of_a_daemon_stays_though_we_could_remove_it)
 	write_file(path, "a file of mine\n"); /* named by mistake */
 	ck_assert_int_eq(chmod(path, 0444), 0);
 	ck_assert_int_eq(chown(directory, NOBODY, NOBODY), 0);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = open(path, O_RDONLY);
+
+		if (i == 1) /* whoever holds it */
+			ck_assert_int_eq(flock(fd, LOCK_EX), 0);
 		ck_assert_int_eq(seteuid(NOBODY), 0);
 		ck_assert_int_eq(pidfile_create(path, &pidfile, &err), KV_IO);
 		ck_assert_int_eq(exit_code_of(&err), EXIT_CODE_PERMISSION);
 		ck_assert_int_eq(seteuid(0), 0);
-		expect_content(path, i == 0 ? "a file of mine\n" : "1\n");
-		write_file(path, "1\n"); /* nor one that is not root's */
-		ck_assert_int_eq(chown(path, NOBODY, NOBODY), 0);
+		close(fd);
+		expect_content(path, i < 2 ? "a file of mine\n" : "1\n");
+		if (i == 1) { /* nor one that is not root's */
+			write_file(path, "1\n");
+			ck_assert_int_eq(chown(path, NOBODY, NOBODY), 0);
+		}
 	}
 }
 END_TEST

@@ -3,16 +3,20 @@
  * The scrub in a running store: it finds damage that nobody has met, tells it once, leaves all else
  * as it is, and ends when it is told to.
  */
+#define _GNU_SOURCE
 #include "base/clock.h"
 #include "support/fault_alloc.h"
 #include "support/runner.h"
 #include "support/small_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -413,6 +417,25 @@ START_TEST(a_table_that_could_not_be_read_once_is_compacted_as_ever)
 }
 END_TEST
 
+static char highest[64]; /* the name of the newest table before */
+
+/* Damages what a compaction has written when it is opened to be read. */
+static void damage_results(void *arg, enum fault_op op, const char *name)
+{
+	_Atomic bool *armed = arg;
+	char thread[16];
+	struct stat st;
+	int fd;
+
+	if (op != FAULT_OPEN || !atomic_load(armed) || strcmp(name, highest) <= 0 ||
+		pthread_getname_np(pthread_self(), thread, sizeof thread) != 0 || strcmp(thread, "compaction") != 0 ||
+		(fd = openat(small.disk.dir.fd, name, O_RDWR | O_CLOEXEC)) < 0)
+		return;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert_int_eq(pwrite(fd, "damage", 6, st.st_size - 20), 6);
+	close(fd);
+}
+
 /* One read fails, and so does the compaction that wanted it; nothing is wrong with the table. */
 START_TEST(a_table_that_a_compaction_could_not_read_is_compacted_when_the_scrub_can)
 {
@@ -436,6 +459,28 @@ START_TEST(a_table_that_a_compaction_could_not_read_is_compacted_when_the_scrub_
 	ck_assert(small_was_warned(&small, "can be"));
 	ck_assert_int_eq(store_compact(small.store, &err), KV_OK);
 	small_expect(&small, "key000100", "newer");
+}
+END_TEST
+
+/* Marks of which no error tells the table: those whose result could not be read three times. */
+START_TEST(tables_that_are_left_alone_for_nothing_are_compacted_when_the_scrub_has_read_them)
+{
+	struct kv_error err;
+	_Atomic bool armed = true;
+
+	make_store();
+	small.options.block_cache_bytes = 0;
+	open_to_scrub(0);
+	snprintf(highest, sizeof highest, "%s", small_newest(&small, ".sst"));
+	fault_fs_hook(small.disk.fault, damage_results, &armed);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	atomic_store(&armed, false);
+	ck_assert_int_eq(store_compact(small.store, &err), KV_CORRUPT);
+	retune(RARELY);
+	wait_for_scrub();
+	ck_assert_msg(store_compact(small.store, &err) == KV_OK, "%s", err.text);
+	fault_fs_hook(small.disk.fault, NULL, NULL);
 }
 END_TEST
 
@@ -716,6 +761,7 @@ int main(void)
 	tcase_add_test(tests, compaction_goes_on_around_a_table_that_the_scrub_found_damaged);
 	tcase_add_test(tests, a_table_that_could_not_be_read_once_is_compacted_as_ever);
 	tcase_add_test(tests, a_table_that_a_compaction_could_not_read_is_compacted_when_the_scrub_can);
+	tcase_add_test(tests, tables_that_are_left_alone_for_nothing_are_compacted_when_the_scrub_has_read_them);
 	tcase_add_test(tests, the_scrub_comes_again_also_when_the_clock_was_set_back);
 	tcase_add_test(tests, a_read_that_meets_damage_counts_the_table_and_tells_it);
 	tcase_add_test(tests, a_walk_that_meets_damage_counts_the_table_and_tells_it);
