@@ -13,7 +13,6 @@
 enum {
 	SLAB_BYTES = HUGE_PAGES_BYTES,
 	SIZE_MIN = 2048,
-	SIZE_KEPT_MAX = 4 * SIZE_MIN, /* of the usual blocks: their first slab is kept */
 	SIZE_MAX_BYTES = 80 * 1024, /* of values that just have no file of their own, with some room */
 	STEPS_SMALL = 24,     /* from SIZE_MIN to four times that, 256 bytes apart */
 	STEPS_DOUBLED = 16,   /* each time the sizes double, the distance does, too */
@@ -28,7 +27,7 @@ struct slab {
 	struct slab *prev, *next;
 	struct piece *returned;
 	size_t used, fresh; /* pieces; fresh: never handed out */
-	bool first;         /* constant: the only one of its size when it was made; small pages */
+	bool first;         /* constant: of its size; small pages */
 	_Alignas(BLOCK_MEMORY_ALIGN) uint8_t pieces[];
 };
 
@@ -176,11 +175,9 @@ void block_memory_free(void *memory, size_t size)
 	piece->next = slab->returned;
 	slab->returned = piece;
 	slab->used--;
-	empty = slab->used == 0 && !(slab->first && size <= SIZE_KEPT_MAX);
+	empty = slab->used == 0 && !slab->first;
 	if (empty)
 		unlink_slab(of, slab);
-	if (empty && slab->first)
-		of->has_first = false;
 	pthread_mutex_unlock(&of->mu);
 	if (empty)
 		huge_pages_free(slab, SLAB_BYTES);

@@ -4,8 +4,8 @@
  * 1994) that are huge pages. Random reads over some hundred MiB in pages of 4 KiB wait for the translation of an address longer than for the
  * bytes; and malloc gives what is large back to the system and has it anew, page by page, with every block that takes another one's place.
  *
- * A slab has pieces of one size. The first slab of a size has small pages, so that a size that is hardly used takes little; that of a usual
- * size, up to 8 KiB, is kept. Others go when they are empty; one block that stays keeps all of its slab, which costs most after a change of sizes. Sanitizers get each block by itself.
+ * A slab has pieces of one size. The first slab of a size has small pages, so that a size that is hardly used takes little; it is kept, with
+ * the pages that were touched. Others go when they are empty; one block that stays keeps all of its slab, which costs most after a change of sizes. Sanitizers get each block by itself.
  */
 #ifndef KV_ENGINE_BLOCK_MEMORY_H
 #define KV_ENGINE_BLOCK_MEMORY_H

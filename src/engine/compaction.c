@@ -12,12 +12,14 @@ enum {
 	RETRY_US = 1300 * 1000, /* not that of the flush thread: on a full disk each would find what the other has just taken */
 };
 
-/* One compaction; `err` is not NULL. KV_NOT_FOUND: nothing to do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
-static kv_status compact_once(struct engine *engine, bool manual, struct kv_error *err)
+/* One compaction; `err` is not NULL. *ret_for_writers: one that took its turn in the place of a step of engine_compact(). KV_NOT_FOUND: nothing to
+ * do. KV_BUSY: others are in the way. KV_CORRUPT: damage, or it is in the way. */
+static kv_status compact_once(struct engine *engine, bool manual, bool *ret_for_writers, struct kv_error *err)
 {
 	struct compaction_job job;
 	kv_status status = compaction_job_take(engine, manual, &job);
 
+	*ret_for_writers = status == KV_OK && job.for_writers;
 	if (status == KV_NOT_FOUND || status == KV_BUSY)
 		return status;
 	if (status != KV_OK)
@@ -45,9 +47,9 @@ static bool manual_step(struct engine *engine)
 {
 	struct background *background = &engine->background;
 	struct kv_error err = { 0 };
+	bool done, for_writers = false;
 	uint64_t serving;
 	kv_status status;
-	bool done;
 
 	pthread_mutex_lock(&background->mu);
 	serving = background->manual_wanted;
@@ -57,11 +59,11 @@ static bool manual_step(struct engine *engine)
 	else if (atomic_load(&engine->catalog.unbegun)) /* the start is not over: it would sweep what is written now */
 		status = kv_error_set(&err, KV_NO_SPACE, "there was no space yet to begin a log since the start");
 	else
-		status = compact_once(engine, true, &err);
+		status = compact_once(engine, true, &for_writers, &err);
 
 	pthread_mutex_lock(&background->mu);
 	/* busy: another compaction is in the way, and kicks when it is done */
-	done = status != KV_OK && (status != KV_BUSY || background->stop);
+	done = status != KV_OK && (status != KV_BUSY || background->stop) && !for_writers;
 	if (done) {
 		background->manual_done = serving;
 		background->manual_behind = 0;
@@ -91,7 +93,7 @@ static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 {
 	struct kv_error err = { 0 };
 	kv_status status = KV_OK;
-	bool quiet;
+	bool quiet, for_writers;
 
 	*ret_failed = false;
 	if (!manual && (health_get(&engine->health) == HEALTH_FAILED || atomic_load(&engine->catalog.unbegun)))
@@ -99,7 +101,7 @@ static uint64_t work(struct engine *engine, bool manual, bool *ret_failed)
 	quiet = look_whether_quiet(engine);
 	if (manual)
 		return manual_step(engine) ? 0 : clock_monotonic_us() + RETRY_US;
-	status = compact_once(engine, false, &err);
+	status = compact_once(engine, false, &for_writers, &err);
 	if (status == KV_OK)
 		return 0;
 	if (quiet && status == KV_NOT_FOUND)

@@ -120,7 +120,7 @@ static void judge_ranges(struct compaction_picture *picture, uint64_t max_sequen
 		}
 }
 
-static struct pick_options pick_options(struct engine *engine, bool manual)
+static struct pick_options pick_options(struct engine *engine, bool manual, bool may_be_quiet)
 {
 	struct background *background = &engine->background;
 	struct pick_options options = {
@@ -135,7 +135,7 @@ static struct pick_options pick_options(struct engine *engine, bool manual)
 	};
 
 	pthread_mutex_lock(&background->mu);
-	options.quiet = background->quiet;
+	options.quiet = may_be_quiet && background->quiet;
 	options.overwritten = background->overwritten;
 	if (options.quiet)
 		options.level0_threshold /= BUSY_LEVEL0_FACTOR;
@@ -416,15 +416,16 @@ static struct table *input_of_number(const struct compaction_job *job, uint64_t 
 	return NULL;
 }
 
-/* Of the same inputs in a row, as their first one tells. */
+/* Of the same inputs in a row, as their last one tells: in level 0 that is the oldest, and newer ones come before it. */
 static unsigned count_bad_result_locked(const struct compaction_job *job)
 {
 	struct background *background = &job->engine->background;
-	const struct table *first = job->input_count[0] > 0 ? job->inputs[0][0] : job->inputs[1][0];
+	unsigned side = job->input_count[0] > 0 ? 0 : 1;
+	uint64_t number = table_meta(job->inputs[side][job->input_count[side] - 1])->number;
 
-	if (background->bad_result_of != table_meta(first)->number)
+	if (background->bad_result_of != number)
 		background->bad_results = 0;
-	background->bad_result_of = table_meta(first)->number;
+	background->bad_result_of = number;
 	return ++background->bad_results;
 }
 
@@ -439,6 +440,7 @@ static void mark_damaged_locked(struct compaction_job *job, const struct kv_erro
 
 	if (named && !culprit && count_bad_result_locked(job) < BAD_RESULTS_MAX)
 		return;
+	background->bad_results = 0;
 	if (culprit)
 		table_set_mark(culprit, TABLE_DAMAGED);
 	else
@@ -492,14 +494,15 @@ static bool is_turn_of_writers(struct engine *engine)
 	bool ret;
 
 	pthread_mutex_lock(&background->mu);
-	ret = !background->quiet && background->manual_behind == 0 && engine_visible(engine) > background->manual_sequence;
+	ret = background->manual_behind == 0 && engine_visible(engine) > background->manual_sequence;
 	pthread_mutex_unlock(&background->mu);
 	return ret;
 }
 
+/* Only what is due for those who write: who waits for level 0 looks like nobody. */
 static kv_status pick_for_writers(struct compaction_job *job)
 {
-	struct pick_options options = pick_options(job->engine, false);
+	struct pick_options options = pick_options(job->engine, false, false);
 	kv_status status = compact_pick(job->picture.levels, &options, &job->pick);
 
 	job->for_writers = status == KV_OK;
@@ -517,7 +520,7 @@ kv_status compaction_job_take(struct engine *engine, bool manual, struct compact
 	status = picture_take(engine, &job->picture);
 	if (status == KV_OK) {
 		/* after the view: a snapshot that comes later sees all of its range deletes */
-		options = pick_options(engine, manual);
+		options = pick_options(engine, manual, true);
 		judge_ranges(&job->picture, options.oldest_snapshot < options.manual_sequence ?
 			options.oldest_snapshot : options.manual_sequence);
 		status = manual && is_turn_of_writers(engine) ? pick_for_writers(job) : KV_NOT_FOUND;

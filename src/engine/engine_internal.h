@@ -105,7 +105,7 @@ struct background {
 	_Atomic uint64_t failures;   /* rounds of the flush thread, and rotations asked for, that failed */
 	_Atomic bool damaged;        /* some tables stay out of compactions, because they cannot be read */
 	unsigned bad_results;        /* guarded by mu, as the next: results in a row that could not be read again, of the inputs */
-	uint64_t bad_result_of;      /* ... whose first table has this number */
+	uint64_t bad_result_of;      /* ... whose last table has this number */
 };
 
 enum { SCRUB_FORMAT_DAMAGED = 1, SCRUB_MANIFEST_DAMAGED = 2 };

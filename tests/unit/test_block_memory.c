@@ -77,13 +77,13 @@ START_TEST(without_memory_for_a_slab_there_is_none_and_later_there_is)
 
 	/* a size of no other test here: what has a slab already needs no memory */
 	fault_alloc_fail(1, true);
-	take(&held[0], 5300, 1);
+	take(&held[0], 6100, 1);
 	take(&held[1], 100, 2);
 	take(&held[2], 100000, 3);
 	fault_alloc_fail(0, false);
 	for (unsigned i = 0; i < 3; i++) {
 		ck_assert_ptr_null(held[i].memory);
-		take(&held[i], 5300, 4);
+		take(&held[i], 6100, 4);
 		ck_assert_ptr_nonnull(held[i].memory);
 	}
 	for (unsigned i = 0; i < 3; i++)
