@@ -62,6 +62,7 @@ static kv_status read_state(const struct decision *d, struct slice key, struct k
 	struct kv_error err;
 	kv_status status = KV_OK;
 
+	*ret = (struct key_state){ 0 };
 	if (pending) {
 		read.entry = *pending;
 	} else {
