@@ -43,7 +43,8 @@ static uint64_t left_of(uint64_t all, uint64_t taken)
 	return all > taken ? all - taken : 0;
 }
 
-/* `descriptors` divided: at most half of what need not be for the others for the threads; of the rest, three quarters for the connections where not all can have theirs. */
+/* `descriptors` divided: at most half of what the others do not need at least is for the threads; of the rest, three quarters for the
+ * connections where not all can have theirs. */
 static struct limits_share divide(uint64_t descriptors, uint64_t connections, uint64_t threads)
 {
 	uint64_t rest = left_of(descriptors, OWN);

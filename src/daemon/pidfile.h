@@ -10,7 +10,7 @@
 
 struct pidfile;
 
-/* Makes or takes over the file at `path`, with our pid in it; one that we may not write is replaced, where we may. Symbolic links, hard links
+/* Makes or takes over the file at `path`, with our pid in it; one that a daemon of root's has left, and we may not write, is made anew where we may. Symbolic links, hard links
  * and anything but a regular file are refused and left as they are. KV_BUSY: a live daemon holds it; the text names path and pid. */
 kv_status pidfile_create(const char *path, struct pidfile **ret, struct kv_error *err);
 

@@ -5,7 +5,8 @@
  * bytes; and malloc gives what is large back to the system and has it anew, page by page, with every block that takes another one's place.
  *
  * A slab has pieces of one size. The first slab of a size has small pages, so that a size that is hardly used takes little; it is kept, with
- * the pages that were touched. Others go when they are empty; one block that stays keeps all of its slab, which costs most after a change of sizes. Sanitizers get each block by itself.
+ * the pages that were touched. Others go when they are empty; one block that stays keeps all of its slab, which costs most after a change
+ * of sizes. Sanitizers get each block by itself.
  */
 #ifndef KV_ENGINE_BLOCK_MEMORY_H
 #define KV_ENGINE_BLOCK_MEMORY_H
