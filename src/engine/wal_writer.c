@@ -117,6 +117,18 @@ static uint64_t end_zeros(const struct wal_writer *w, uint64_t end)
 	return w->file_bytes - end < WAL_END_BYTES ? w->file_bytes - end : WAL_END_BYTES;
 }
 
+/* What was written from `offset` on becomes durable. After a failure it may be on the disk or not. */
+static kv_status sync_from(const struct wal_writer *w, uint64_t offset, struct kv_error *err)
+{
+	kv_status status = file_sync(&w->file, err);
+
+	if (status != KV_OK && err) {
+		err->has_offset = true;
+		err->offset = offset;
+	}
+	return status;
+}
+
 static kv_status write_header(struct wal_writer *w, struct wal_header header, struct kv_error *err)
 {
 	uint8_t bytes[WAL_FIRST_GROUP_OFFSET + WAL_END_BYTES] = { 0 };
@@ -129,7 +141,7 @@ static kv_status write_header(struct wal_writer *w, struct wal_header header, st
 	status = file_write_at(&w->file,
 		slice_of(bytes, WAL_FIRST_GROUP_OFFSET + end_zeros(w, WAL_FIRST_GROUP_OFFSET)), 0,
 		err);
-	return status == KV_OK ? file_sync(&w->file, err) : status;
+	return status == KV_OK ? sync_from(w, 0, err) : status;
 }
 
 kv_status wal_writer_open(const struct dir *dir, const struct store_id *id,
@@ -353,7 +365,7 @@ static kv_status undo(struct wal_writer *w, uint64_t group_end, struct kv_error 
 	if (status == KV_OK && below > 0)
 		status = file_write_at(&w->file, slice_of(zeros, (size_t)below), w->end, err);
 	if (status == KV_OK)
-		status = file_sync(&w->file, err);
+		status = sync_from(w, w->end, err);
 	if (status == KV_OK)
 		w->synced = w->end;
 	return status;
@@ -442,13 +454,8 @@ kv_status wal_sync(struct wal_writer *w, struct kv_error *err)
 		return refuse_poisoned(w, err);
 	if (w->synced == w->end)
 		return KV_OK;
-	if (file_sync(&w->file, err) != KV_OK) {
-		if (err) { /* what is there from here on may be on the disk or not */
-			err->has_offset = true;
-			err->offset = w->synced;
-		}
+	if (sync_from(w, w->synced, err) != KV_OK)
 		return poison(w, err);
-	}
 	w->synced = w->end;
 	return KV_OK;
 }

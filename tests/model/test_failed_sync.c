@@ -142,18 +142,15 @@ static void check_after_cut(struct sim_walk *walk, enum sim_loss loss, const str
 	sim_disk_free(disk);
 }
 
-/* Whether there were so many syncs. */
-static bool fail_sync(uint64_t nth, uint64_t *random)
+/* Takes over both. Whether a sync failed. */
+static bool write_and_cut(struct sim_disk *disk, struct store *store, uint64_t *random)
 {
-	struct sim_disk *disk = sim_disk_new();
-	struct store *store = open_store(disk);
 	struct writer writers[WRITERS] = { 0 };
 	struct sim_walk *walk;
 	struct sim_step step;
 	uint64_t again;
 	bool ret;
 
-	sim_disk_fail_sync(disk, nth, ".wal", EIO);
 	for (unsigned i = 0; i < WRITERS; i++) {
 		writers[i].store = store;
 		writers[i].number = i;
@@ -175,6 +172,16 @@ static bool fail_sync(uint64_t nth, uint64_t *random)
 	return ret;
 }
 
+/* Whether there were so many syncs of the log. */
+static bool fail_sync(uint64_t nth, uint64_t *random)
+{
+	struct sim_disk *disk = sim_disk_new();
+	struct store *store = open_store(disk);
+
+	sim_disk_fail_sync(disk, nth, ".wal", EIO);
+	return write_and_cut(disk, store, random);
+}
+
 START_TEST(a_sync_that_fails_once_is_never_acknowledged_and_never_tried_again)
 {
 	uint64_t random = runner_seed(), failed = 0;
@@ -187,6 +194,20 @@ START_TEST(a_sync_that_fails_once_is_never_acknowledged_and_never_tried_again)
 }
 END_TEST
 
+/* Its first sync is the one of its making, the second that of its header, and then come those of its groups. */
+START_TEST(so_is_one_of_the_segment_that_the_log_goes_on_in)
+{
+	uint64_t random = runner_seed();
+
+	for (uint64_t nth = 1; nth <= 3; nth++) {
+		struct sim_disk *disk = sim_disk_new();
+
+		sim_disk_fail_sync(disk, nth, "000002.wal", EIO);
+		ck_assert(write_and_cut(disk, open_store(disk), &random));
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("failed_sync");
@@ -194,6 +215,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 600);
 	tcase_add_test(tc, a_sync_that_fails_once_is_never_acknowledged_and_never_tried_again);
+	tcase_add_test(tc, so_is_one_of_the_segment_that_the_log_goes_on_in);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

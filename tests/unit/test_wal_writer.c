@@ -127,6 +127,23 @@ START_TEST(a_failed_begin_is_reported_at_every_call)
 }
 END_TEST
 
+START_TEST(a_header_that_cannot_be_synced_says_where)
+{
+	struct wal_header header = { .number = 1, .first_sequence = 1 };
+	struct wal_writer *writer = NULL;
+	struct kv_error err;
+
+	ck_assert_int_eq(wal_make_segment(&log_.disk.dir, 1, 8192, WAL_WRITTEN, NULL), KV_OK);
+	fault_fs_fail(log_.disk.fault, FAULT_FDATASYNC, 1, EIO);
+	ck_assert_int_eq(wal_writer_open(&log_.disk.dir, &log_.id, &header, &writer, &err), KV_IO);
+	ck_assert_ptr_null(writer);
+	ck_assert_int_eq(err.errnum, EIO);
+	ck_assert(err.has_offset);
+	ck_assert_uint_eq(err.offset, 0);
+	ck_assert_ptr_nonnull(strstr(err.file, "000001.wal"));
+}
+END_TEST
+
 START_TEST(who_vouches_for_the_past_changes_only_the_flag)
 {
 	struct wal_header header = { .number = 2, .prev_number = 1, .prev_end = 8192, .first_sequence = 9, .prev_unsynced = true };
@@ -637,6 +654,7 @@ int main(void)
 	tcase_add_test(tc, where_a_segment_ends_after_a_failure_nobody_knows);
 	tcase_add_test(tc, who_cannot_vouch_writes_no_more);
 	tcase_add_test(tc, a_failed_begin_is_reported_at_every_call);
+	tcase_add_test(tc, a_header_that_cannot_be_synced_says_where);
 	tcase_add_test(tc, a_group_is_one_write_of_header_payload_and_zeros);
 	tcase_add_test(tc, a_group_tells_what_was_durable_before_it);
 	tcase_add_test(tc, a_sync_with_nothing_to_sync_does_nothing);
