@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # The documents tell the truth: man pages without a warning; every option of the daemon in kvstored.conf(5) and in the
-# shipped kvstored.conf, and no other; the shipped file is valid, and the defaults that it shows are those in effect.
+# shipped kvstored.conf, and no other; the shipped file is valid, and the defaults that it shows are those in effect; the patches of the mutants apply.
 set -u
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
@@ -53,6 +53,16 @@ done
 for option in $("$KVFSCK" --help | grep -oE -- '--[a-z-]+' | sort -u); do
 	grep -qE "Fl -${option#--}\$|Fl -${option#--} " "$top_srcdir/doc/kvfsck.8" || bad "kvfsck(8) does not tell $option"
 done
+
+# what each patch of doc/mutants.md changes is still there: without `patch` it is `make check-mutants` that tells
+if command -v patch >/dev/null; then
+	count=0
+	for patch in "$top_srcdir"/tests/mutants/*.patch; do
+		patch -d "$top_srcdir" -p1 --dry-run -s <"$patch" >"$work/out" 2>&1 || bad "$patch does not apply: $(cat "$work/out")"
+		count=$((count + 1))
+	done
+	[ "$count" -ge 10 ] || bad "there are $count mutants"
+fi
 
 version=$("$KVSTORED" --version | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1)
 grep -q "^kvstored $version " "$top_srcdir/NEWS" || bad "NEWS does not tell of version $version"
