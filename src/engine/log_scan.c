@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All segments are opened first: a header tells where the groups of the segment before it end. They are walked in the order of the numbers that their
- * headers give, which is another one than that of their names when files were mixed up.
+ * All segments are looked at first: a header tells where the groups of the segment before it end. They are walked in the order of the numbers that their
+ * headers give, which is another one than that of their names when files were mixed up. There may be thousands, where little is written between two
+ * flushes; so one is open at a time.
  */
 #include "engine/log_scan.h"
 
@@ -70,6 +71,7 @@ static kv_status open_one(struct walk *walk, struct segment *segment, bool histo
 	}
 	if (status != KV_OK)
 		return status;
+	wal_reader_rest(segment->reader);
 	segment->number = segment->state == WAL_SEGMENT_USED ? wal_reader_header(segment->reader)->number :
 							       segment->name_number;
 	if (told.status == KV_OK)
@@ -299,8 +301,10 @@ kv_status log_scan_run(struct log_scan *scan, const uint64_t *numbers, size_t co
 	if (status == KV_OK)
 		set_ends(&walk);
 	for (size_t i = 0; status == KV_OK && i < walk.count && !walk.ended; i++)
-		if (is_used(&walk.segments[i]))
+		if (is_used(&walk.segments[i])) {
 			status = walk_segment(&walk, &walk.segments[i], err);
+			wal_reader_rest(walk.segments[i].reader);
+		}
 	if (status == KV_OK && !scan->give_all && scan->next_sequence <= scan->last_sequence)
 		scan->next_sequence = scan->last_sequence + 1;
 	if (status == KV_OK && (walk.open_end || walk.missing > scan->last_used))
@@ -356,6 +360,8 @@ kv_status log_scan_history(struct log_scan *scan, const uint64_t *numbers, size_
 		bool this = false;
 
 		status = is_whole(&walk, segment, next_first_sequence, &this, err);
+		if (segment->reader)
+			wal_reader_rest(segment->reader);
 		whole = whole && this;
 		good += whole;
 		next_first_sequence = segment->reader && segment->state == WAL_SEGMENT_USED ?

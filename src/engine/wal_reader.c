@@ -36,7 +36,8 @@ enum progress {
 };
 
 struct wal_reader {
-	struct file file; /* constant after open, as all up to `end` */
+	struct file file; /* closed while it rests */
+	const struct dir *dir; /* constant after open, as all up to `end` */
 	struct store_id id;
 	uint64_t number;
 	struct wal_header header;
@@ -68,6 +69,18 @@ static kv_status damaged(struct wal_reader *r, uint64_t offset, const char *text
 
 /* ---- bytes ---- */
 
+static kv_status wake(struct wal_reader *r, struct kv_error *err)
+{
+	kv_status status;
+
+	if (r->file.fd >= 0)
+		return KV_OK;
+	status = file_open(r->dir, r->file.name, FILE_READ, &r->file, err);
+	if (status != KV_NOT_FOUND)
+		return status;
+	return kv_error_set(err, KV_IO, "%s was removed while it was read", r->file.name);
+}
+
 /* The bytes [offset, offset + len) of the file, which must be there; good until the next load. */
 static kv_status load(struct wal_reader *r, uint64_t offset, size_t len, const uint8_t **ret,
 	struct kv_error *err)
@@ -83,6 +96,9 @@ static kv_status load(struct wal_reader *r, uint64_t offset, size_t len, const u
 	}
 	if (want > left)
 		want = (size_t)left;
+	status = wake(r, err);
+	if (status != KV_OK)
+		return status;
 	buf_clear(&r->window);
 	if (buf_reserve(&r->window, want) != KV_OK)
 		return kv_error_set(err, KV_NO_MEMORY, "no memory to read %zu bytes of %s", want,
@@ -271,6 +287,7 @@ static kv_status open_segment(const struct dir *dir, const char *name, const str
 	if (!r)
 		return kv_error_set(err, KV_NO_MEMORY, "no memory to read %s", name);
 	r->file.fd = -1;
+	r->dir = dir;
 	r->id = *id;
 	r->number = number;
 	r->fault = fault;
@@ -331,6 +348,12 @@ struct wal_reader *wal_reader_close(struct wal_reader *r)
 	buf_free(&r->window);
 	free(r);
 	return NULL;
+}
+
+void wal_reader_rest(struct wal_reader *r)
+{
+	file_close(&r->file);
+	buf_free(&r->window);
 }
 
 const struct wal_header *wal_reader_header(const struct wal_reader *r)
@@ -527,6 +550,8 @@ static kv_status read_group(struct wal_reader *r, struct wal_read_group *ret, st
 
 kv_status wal_reader_next(struct wal_reader *r, struct wal_read_group *ret, struct kv_error *err)
 {
+	kv_status status;
+
 	if (r->progress == DAMAGED)
 		return damaged(r, r->damage, r->damage_text, err);
 	if (r->progress == READING && r->pos == r->end) {
@@ -535,7 +560,10 @@ kv_status wal_reader_next(struct wal_reader *r, struct wal_read_group *ret, stru
 	}
 	if (r->progress == ENDED)
 		return KV_NOT_FOUND;
-	return read_group(r, ret, err);
+	status = read_group(r, ret, err);
+	if (status == KV_CORRUPT && r->progress == READING)
+		return damaged(r, r->pos, "the segment has become shorter while it was read", err);
+	return status;
 }
 
 kv_status wal_reader_resume(struct wal_reader *r, struct kv_error *err)
@@ -547,7 +575,7 @@ kv_status wal_reader_resume(struct wal_reader *r, struct kv_error *err)
 	if (r->damage > r->file_bytes || r->file_bytes - r->damage < WAL_GROUP_ALIGN)
 		return KV_NOT_FOUND;
 	status = find_valid_group(r, r->damage + WAL_GROUP_ALIGN, &offset, err);
-	if (status == KV_OK && offset >= r->end)
+	if ((status == KV_OK && offset >= r->end) || status == KV_CORRUPT) /* the latter: it has become shorter */
 		status = KV_NOT_FOUND;
 	if (status != KV_OK)
 		return status;

@@ -31,6 +31,10 @@ kv_status wal_reader_open_named(const struct dir *dir, const char *name, const s
 	struct kv_error *err);
 struct wal_reader *wal_reader_close(struct wal_reader *reader);
 
+/* Gives back descriptor and memory until the next call that reads, which opens the file again by its name: for who keeps more readers than there
+ * may be descriptors. The payload of the last group is gone. The directory must be there as long as the reader is. */
+void wal_reader_rest(struct wal_reader *reader);
+
 /* Only when used. */
 const struct wal_header *wal_reader_header(const struct wal_reader *reader);
 

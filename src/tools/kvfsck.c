@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -207,8 +208,20 @@ static int dump(const struct arguments *arguments)
 	return EX_OK;
 }
 
+/* A repair that has lost MANIFEST merges all tables at once, each with a descriptor. What cannot be had will be missed, and told, there. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int run(const struct arguments *arguments)
 {
+	raise_descriptors();
 	if (arguments->dump)
 		return dump(arguments);
 	return arguments->repair ? repair(arguments) : check(arguments);

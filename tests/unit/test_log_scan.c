@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 enum { SEGMENT_BYTES = 16384 };
 
@@ -327,6 +328,36 @@ START_TEST(of_a_history_the_part_behind_the_damage_is_good)
 }
 END_TEST
 
+/* Where little is written between two flushes the log has more segments than a process may have files open. */
+START_TEST(many_segments_need_few_descriptors)
+{
+	enum { COUNT = 100 };
+	uint64_t many[COUNT];
+	struct log_scan scan;
+	struct rlimit limit, few;
+	size_t good = 0;
+
+	for (unsigned n = 0; n < COUNT; n++) {
+		many[n] = 5 + n;
+		wal_log_begin(&log_, many[n], 8192);
+		wal_log_commit(&log_, 1, 20);
+		wal_log_end(&log_);
+	}
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = (struct rlimit){ 32, limit.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	scan = new_scan();
+	ck_assert_int_eq(log_scan_history(&scan, many, COUNT, 0, &good, NULL), KV_OK);
+	ck_assert_uint_eq(good, COUNT);
+	scan = new_scan();
+	scan.give_all = true;
+	ck_assert_int_eq(log_scan_run(&scan, many, COUNT, NULL), KV_OK);
+	ck_assert_uint_eq(operations, COUNT);
+	ck_assert_uint_eq(faults, 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+END_TEST
+
 START_TEST(a_failure_is_no_damage)
 {
 	kv_status status = KV_IO;
@@ -373,6 +404,7 @@ int main(void)
 	tcase_add_test(tcase, a_segment_that_goes_on_behind_its_end_is_told);
 	tcase_add_test(tcase, what_follows_an_end_that_was_not_synced_is_not_given_out);
 	tcase_add_test(tcase, of_a_history_the_part_behind_the_damage_is_good);
+	tcase_add_test(tcase, many_segments_need_few_descriptors);
 	tcase_add_test(tcase, a_failure_is_no_damage);
 	suite_add_tcase(suite, tcase);
 	return runner_run(suite);
