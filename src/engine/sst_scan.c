@@ -162,7 +162,7 @@ static kv_status take_record(struct sst_scan *scan, struct reader *from, struct 
 	if (!read_varint32(from, &shared) || !read_varint32(from, &unshared) || !read_varint64(from, &sequence) ||
 		!read_varint64(from, &bytes) || !read_bytes(from, unshared, &suffix))
 		return KV_CORRUPT;
-	if (shared > key->len || bytes <= SST_TRAILER_BYTES || bytes > scan->footer.data_bytes - *offset)
+	if (shared > key->len || shared > ENTRY_KEY_MAX || unshared > ENTRY_KEY_MAX - shared || bytes <= SST_TRAILER_BYTES || bytes > scan->footer.data_bytes - *offset)
 		return KV_CORRUPT;
 	key->len = shared;
 	status = buf_append_slice(key, suffix);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Blocks without an index. All parts of a table are sealed alike and lie without a gap, so from a part's beginning the checksum is taken
- * byte by byte until it is followed by itself: linear in what is read. Data blocks come first; the first part that is none ends them.
+ * byte by byte until it is followed by itself: linear in what is read. Data blocks come first. With a footer it is known where they end, and each part
+ * before that is one, whatever is in it: who reads it says what of it is no good. Without one, the first part that is none ends them.
  */
 #include "base/checksum.h"
 #include "base/coding.h"
@@ -88,20 +89,22 @@ out:
 	return KV_OK;
 }
 
-/* The part at `offset`: a data block, or the first one behind them. */
-static kv_status take_part(struct sst_scan *scan, uint64_t offset, uint64_t bytes, bool *ret_data, struct buf *stored,
+/* Without a footer: the part at `offset` is a data block, as all before it were, or one behind them. */
+static kv_status take_part(struct sst_scan *scan, uint64_t offset, uint64_t bytes, bool *in_data, struct buf *stored,
 	struct buf *content, struct kv_error *err)
 {
 	const char *what;
+	bool data = false;
 	kv_status status = sst_scan_unseal(scan, offset, bytes, stored, content, &what, err);
 
+	if (status == KV_OK)
+		status = is_data(buf_slice(content), &data, err);
+	*in_data = *in_data && data;
 	if (status == KV_CORRUPT)
 		return KV_OK; /* right, but not to be decompressed: the end of what can be used */
-	if (status == KV_OK)
-		status = is_data(buf_slice(content), ret_data, err);
 	if (status != KV_OK)
 		return status;
-	if (*ret_data)
+	if (*in_data)
 		return sst_scan_add_block(scan, offset, bytes, slice_of(NULL, 0));
 	if (!scan->has_properties)
 		status = sst_scan_take_properties(scan, buf_slice(content));
@@ -119,14 +122,13 @@ kv_status sst_scan_walk(struct sst_scan *scan, struct kv_error *err)
 	scan->by_checksum = true;
 	scan->block_count = 0;
 	for (uint64_t offset = 0; offset < limit; offset += bytes) {
-		bool data = false;
-
 		status = sst_scan_find_part(scan, offset, limit, &bytes, err);
-		if (status == KV_OK)
-			status = take_part(scan, offset, bytes, &data, &stored, &content, err);
+		if (status == KV_OK && scan->has_footer)
+			status = sst_scan_add_block(scan, offset, bytes, slice_of(NULL, 0));
+		else if (status == KV_OK)
+			status = take_part(scan, offset, bytes, &in_data, &stored, &content, err);
 		if (status != KV_OK)
 			break;
-		in_data = in_data && data;
 		if (in_data)
 			scan->end = offset + bytes;
 	}

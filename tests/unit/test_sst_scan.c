@@ -232,16 +232,23 @@ static void setup_forged(void)
 	ck_assert_uint_eq(footer.data_bytes, FORGED_BLOCKS * FORGED_STORED_BYTES);
 }
 
+static void seal_again(size_t block)
+{
+	uint64_t offset = block * FORGED_STORED_BYTES;
+	uint8_t *at = whole.data + offset;
+	size_t covered = FORGED_BLOCK_BYTES + SST_TRAILER_CHECKSUM;
+
+	put_fixed64(at + covered, checksum64(slice_of(at, covered), sst_block_seed(sst_block_file_seed(&sst_model_id, 1), offset)));
+}
+
 /* Its second key becomes larger than all that the table has. */
 static void forge_key(size_t block)
 {
-	uint64_t offset = block * FORGED_STORED_BYTES;
-	uint8_t *at = whole.data + offset, key = 'z';
-	size_t covered = FORGED_BLOCK_BYTES + SST_TRAILER_CHECKSUM;
+	uint8_t *at = whole.data + block * FORGED_STORED_BYTES, key = 'z';
 
 	at[FORGED_HASHES + 1] = (uint8_t)key_hash(slice_of(&key, 1));
 	at[FORGED_ENTRIES + 2 * FORGED_ENTRY_BYTES - 1] = key;
-	put_fixed64(at + covered, checksum64(slice_of(at, covered), sst_block_seed(sst_block_file_seed(&sst_model_id, 1), offset)));
+	seal_again(block);
 }
 
 static void check_forged(size_t block, bool with_index)
@@ -274,6 +281,30 @@ END_TEST
 START_TEST(a_forged_block_of_a_damaged_index_is_told_from_its_first_key_on)
 {
 	forge_key((size_t)_i);
+	check_forged((size_t)_i, false);
+}
+END_TEST
+
+/* A writer's fault, or forged: the hash byte does not fit its key. Nothing is lost by that, with an index or without. */
+START_TEST(a_wrong_hash_byte_costs_nothing_where_the_index_is_damaged)
+{
+	struct told told = { 0 };
+
+	whole.data[(size_t)_i * FORGED_STORED_BYTES + FORGED_HASHES + 1] ^= 1;
+	seal_again((size_t)_i);
+	whole.data[footer.data_bytes + footer.filter_bytes] ^= 1;
+	disk_write(&disk, "000001.sst", buf_slice(&whole));
+	ck_assert_uint_eq(compare(&meta, &told), FORGED_BLOCKS * FORGED_KEYS);
+	ck_assert_uint_eq(told.faults, 2);
+	forget(&told);
+}
+END_TEST
+
+/* One that cannot be decoded at all. */
+START_TEST(a_block_that_is_none_is_told_lost_where_the_index_is_damaged)
+{
+	memset(whole.data + (size_t)_i * FORGED_STORED_BYTES, 0xff, BLOCK_HEAD_BYTES);
+	seal_again((size_t)_i);
 	check_forged((size_t)_i, false);
 }
 END_TEST
@@ -338,6 +369,8 @@ int main(void)
 	tcase_add_checked_fixture(forged, setup_forged, teardown);
 	tcase_add_loop_test(forged, a_forged_block_takes_no_other_with_it, 0, FORGED_BLOCKS);
 	tcase_add_loop_test(forged, a_forged_block_of_a_damaged_index_is_told_from_its_first_key_on, 0, FORGED_BLOCKS);
+	tcase_add_loop_test(forged, a_wrong_hash_byte_costs_nothing_where_the_index_is_damaged, 0, FORGED_BLOCKS);
+	tcase_add_loop_test(forged, a_block_that_is_none_is_told_lost_where_the_index_is_damaged, 0, FORGED_BLOCKS);
 	suite_add_tcase(suite, tcase);
 	suite_add_tcase(suite, forged);
 	return runner_run(suite);
