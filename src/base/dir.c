@@ -156,7 +156,10 @@ kv_status dir_create(const struct fs *fs, const char *path, struct dir *ret, str
 
 	if (fs->ops->mkdir(fs->ctx, AT_FDCWD, path, DIR_MODE) != 0)
 		return fs_error(err, errno, path, NULL, "cannot create the directory");
-	status = dir_open(fs, path, true, ret, err); /* which syncs the directory above */
+	if (sync_parent(fs, path, true) == 0)
+		status = dir_open(fs, path, false, ret, err);
+	else
+		status = fs_error(err, errno, path, NULL, "cannot sync the directory above");
 	if (status != KV_OK)
 		(void)fs->ops->rmdir(fs->ctx, AT_FDCWD, path); /* the first error is the one to tell */
 	return status;
@@ -298,12 +301,17 @@ kv_status dir_link(const struct dir *from_dir, const char *from, const struct di
 	return KV_OK;
 }
 
-bool dir_has(const struct dir *dir, const char *name)
+kv_status dir_look(const struct dir *dir, const char *name, struct kv_error *err)
 {
 	int fd = dir->fs->ops->open(dir->fs->ctx, dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 
 	if (fd < 0)
-		return false;
+		return fs_error(err, errno, dir->path, name, "cannot look for");
 	dir->fs->ops->close(dir->fs->ctx, fd);
-	return true;
+	return KV_OK;
+}
+
+bool dir_has(const struct dir *dir, const char *name)
+{
+	return dir_look(dir, name, NULL) == KV_OK;
 }

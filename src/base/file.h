@@ -97,7 +97,9 @@ kv_status dir_rename(const struct dir *from_dir, const char *from, const struct 
 kv_status dir_exchange(const struct dir *dir, const char *a, const char *b, struct kv_error *err);
 kv_status dir_link(const struct dir *from_dir, const char *from, const struct dir *to_dir,
 	const char *to, struct kv_error *err);
-/* Whether the name is there, of whatever kind (false also when it cannot be looked at). */
+/* Whether the name is there, of whatever kind. KV_OK; KV_NOT_FOUND; else nobody knows. */
+kv_status dir_look(const struct dir *dir, const char *name, struct kv_error *err);
+/* The same for who goes on without it: false also when it cannot be looked at. */
 bool dir_has(const struct dir *dir, const char *name);
 
 enum file_mode {

@@ -24,12 +24,12 @@ uint64_t repair_new_file_number(void *arg)
 kv_status repair_rescue(struct repair *repair, const char *name, struct kv_error *err)
 {
 	char(*grown)[FILENAME_MAX_BYTES];
+	kv_status status = dir_look(&repair->check.dir, name, err);
 
-	if (!dir_has(&repair->check.dir, name))
+	if (status == KV_NOT_FOUND)
 		return KV_OK;
-	for (size_t i = 0; i < repair->rescued_count; i++)
-		if (strcmp(repair->rescued[i], name) == 0)
-			return KV_OK;
+	if (status != KV_OK) /* the next start would remove what is neither in force nor in lost+found */
+		return status;
 	grown = reallocarray(repair->rescued, repair->rescued_count + 1, sizeof *grown);
 	if (!grown)
 		return kv_error_set(err, KV_NO_MEMORY, "no memory to repair the store");
@@ -81,6 +81,23 @@ static kv_status link_one(struct repair *repair, const struct dir *lost, const c
 	return status;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* A file may have been given up for more than one reason. */
+static void forget_doubles(struct repair *repair)
+{
+	size_t count = 1;
+
+	qsort(repair->rescued, repair->rescued_count, sizeof *repair->rescued, compare_names);
+	for (size_t i = 1; i < repair->rescued_count; i++)
+		if (strcmp(repair->rescued[i], repair->rescued[count - 1]) != 0)
+			memmove(repair->rescued[count++], repair->rescued[i], sizeof *repair->rescued);
+	repair->rescued_count = count;
+}
+
 kv_status repair_link(struct repair *repair, struct kv_error *err)
 {
 	struct dir lost = { .fd = -1 };
@@ -88,6 +105,7 @@ kv_status repair_link(struct repair *repair, struct kv_error *err)
 
 	if (repair->rescued_count == 0)
 		return KV_OK;
+	forget_doubles(repair);
 	status = lost_found_open(&repair->check.dir, &lost, err);
 	for (size_t i = 0; status == KV_OK && i < repair->rescued_count; i++)
 		status = link_one(repair, &lost, repair->rescued[i], err);

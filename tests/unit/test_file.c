@@ -266,6 +266,25 @@ START_TEST(a_closed_parent_matters_only_for_what_we_made)
 }
 END_TEST
 
+/* There is no place for a name that cannot be made durable. */
+START_TEST(a_new_directory_below_a_closed_one_is_refused_and_not_left_there)
+{
+	struct dir sub = { .fd = -1 };
+	char *full = below("new");
+
+	fault_fs_add(fault, (struct fault_rule){ .op = FAULT_OPEN, .nth = 1, .errnum = EACCES });
+	ck_assert_int_eq(dir_create(fs, full, &sub, &err), KV_IO);
+	ck_assert_int_eq(err.errnum, EACCES);
+	fault_fs_heal(fault);
+	ck_assert_int_ne(access(full, F_OK), 0);
+	ck_assert_int_eq(dir_create(fs, full, &sub, &err), KV_OK);
+	dir_close(&sub);
+	ck_assert_int_eq(dir_create(fs, full, &sub, &err), KV_INVALID);
+	ck_assert_int_eq(rmdir(full), 0);
+	free(full);
+}
+END_TEST
+
 /* A mount point in a root file system that is only read: fsync of a directory there is EINVAL. */
 START_TEST(a_parent_that_cannot_be_synced_matters_only_for_what_we_made)
 {
@@ -850,6 +869,7 @@ static Suite *file_suite(void)
 	tcase_add_test(tc, a_directory_is_created_private_and_its_parent_synced);
 	tcase_add_test(tc, a_directory_that_is_there_is_synced_in_its_parent_all_the_same);
 	tcase_add_test(tc, a_closed_parent_matters_only_for_what_we_made);
+	tcase_add_test(tc, a_new_directory_below_a_closed_one_is_refused_and_not_left_there);
 	tcase_add_test(tc, a_parent_that_cannot_be_synced_matters_only_for_what_we_made);
 	tcase_add_test(tc, a_directory_in_another_is_synced_as_all_in_it);
 	tcase_add_test(tc, opening_a_directory_fails_cleanly_at_every_call);

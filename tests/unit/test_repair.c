@@ -351,6 +351,32 @@ START_TEST(a_repair_without_memory_can_be_run_again)
 END_TEST
 
 /* A name that a directory has cannot be linked; it is moved all the same. */
+/* What cannot be looked for is there, perhaps, and the next start would remove what is neither in force nor in lost+found. */
+START_TEST(a_file_that_cannot_be_looked_for_is_not_given_up)
+{
+	size_t table = newest(".sst");
+	unsigned failed = 0;
+	kv_status status = KV_IO;
+
+	for (uint64_t nth = 1; status != KV_OK; nth++) {
+		fsck_store_restore(&fs);
+		flip(table, 60);
+		fsck_store_forget(&fs);
+		fault_fs_add(fs.small.disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = fs.names[table],
+			.nth = nth, .from_then_on = true, .errnum = EIO });
+		status = fsck_store_repair(&fs, true, NULL);
+		fault_fs_heal(fs.small.disk.fault);
+		ck_assert_msg(status == KV_OK || status == KV_IO, "%u: %s", (unsigned)nth, kv_status_text(status));
+		ck_assert_msg(in_lost_found(fs.names[table]) || dir_has(&fs.small.disk.dir, fs.names[table]),
+			"the table is nowhere after failure %u", (unsigned)nth);
+		ck_assert(status != KV_OK || in_lost_found(fs.names[table]));
+		failed += status == KV_IO;
+		ck_assert_uint_lt(nth, 100);
+	}
+	ck_assert_uint_gt(failed, 1);
+}
+END_TEST
+
 START_TEST(a_directory_in_the_place_of_a_file_does_not_stop_a_repair)
 {
 	char table[32];
@@ -440,6 +466,7 @@ int main(void)
 	tcase_add_test(tcase, a_place_that_is_no_store_is_refused);
 	tcase_add_test(tcase, leftovers_are_remarks);
 	tcase_add_test(tcase, a_directory_in_the_place_of_a_file_does_not_stop_a_repair);
+	tcase_add_test(tcase, a_file_that_cannot_be_looked_for_is_not_given_up);
 	tcase_add_test(tcase, the_change_feed_that_a_repair_gives_up_is_told);
 	tcase_add_test(tcase, without_manifest_what_a_table_has_lost_is_taken_from_the_log);
 	tcase_add_loop_test(tcase, a_repair_without_memory_can_be_run_again, 0, 2);
