@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "http/api.h"
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "http/condition.h"
 #include "http/reply.h"
@@ -69,13 +70,19 @@ static void answer_touch(struct request *request, kv_status status)
 static bool read_expiry(struct request *request, const struct urlkey_param *ttl,
 	const struct urlkey_param *expires)
 {
+	struct lifetime lifetime;
+
 	request->expires_unix_ms = 0;
 	if (ttl->present && !expires->present && slice_equal(ttl->value, slice_of_string("none")))
 		return true;
-	if (ttl->present || expires->present)
-		return write_expiry_read(request, ttl, expires, &request->expires_unix_ms);
-	reply_error(request, 400, "there is neither a parameter 'ttl' nor a parameter 'expires'");
-	return false;
+	if (!ttl->present && !expires->present) {
+		reply_error(request, 400, "there is neither a parameter 'ttl' nor a parameter 'expires'");
+		return false;
+	}
+	if (!write_lifetime_read(request, ttl, expires, &lifetime))
+		return false;
+	request->expires_unix_ms = lifetime_end(&lifetime, clock_wall_ms());
+	return true;
 }
 
 void api_touch(struct request *request)

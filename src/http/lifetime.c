@@ -33,6 +33,15 @@ bool lifetime_of_expires(struct slice text, uint64_t *ret_unix_ms)
 	return true;
 }
 
+uint64_t lifetime_end(const struct lifetime *lifetime, uint64_t now_unix_ms)
+{
+	if (lifetime->ttl_ms == 0)
+		return lifetime->expires_unix_ms;
+	if (now_unix_ms > LIFETIME_LAST_MS || lifetime->ttl_ms > LIFETIME_LAST_MS - now_unix_ms)
+		return LIFETIME_LAST_MS;
+	return now_unix_ms + lifetime->ttl_ms;
+}
+
 /* Not strftime(): the names are English in every locale. */
 const char *lifetime_date(uint64_t unix_ms, char buf[LIFETIME_DATE_SIZE])
 {

@@ -20,6 +20,15 @@ bool lifetime_is_expires(uint64_t unix_ms);
 /* The same from text. */
 bool lifetime_of_expires(struct slice text, uint64_t *ret_unix_ms);
 
+/* What a request asks for. One that waits for its body has it live from the commit on, not from its own beginning. Zeroed: for ever. */
+struct lifetime {
+	uint64_t ttl_ms;          /* 0: there is none */
+	uint64_t expires_unix_ms; /* 0: never; counts without a ttl only */
+};
+
+/* The expiry of a value that is committed now. */
+uint64_t lifetime_end(const struct lifetime *lifetime, uint64_t now_unix_ms);
+
 enum { LIFETIME_DATE_SIZE = 32 };
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7). Returns `buf`. */

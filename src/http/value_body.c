@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "http/value_body.h"
 
+#include "base/clock.h"
 #include "http/reply.h"
 #include "http/write.h"
 
@@ -158,11 +159,10 @@ static void put_upload(struct request *request, kv_status status)
 		reply_store_error(request, status, &body->err);
 		return;
 	}
-	request->expires_unix_ms = plan->options.expires_unix_ms;
+	request->expires_unix_ms = lifetime_end(&plan->options.lifetime, clock_wall_ms());
 	if (!write_new_batch(request, plan->options.durability))
 		return;
-	status = store_batch_put_upload(request->batch, plan->key, body->upload, plan->options.expires_unix_ms,
-		&plan->condition);
+	status = store_batch_put_upload(request->batch, plan->key, body->upload, request->expires_unix_ms, &plan->condition);
 	if (status == KV_OK)
 		body->upload = NULL; /* it is the batch's */
 	write_commit(request, status, body->go_on);

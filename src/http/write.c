@@ -21,29 +21,30 @@ bool write_durability_read(struct request *request, const struct urlkey_param *p
 	return *ret != STORE_DURABLE_DEFAULT;
 }
 
-bool write_expiry_read(struct request *request, const struct urlkey_param *ttl,
-	const struct urlkey_param *expires, uint64_t *ret_unix_ms)
+bool write_lifetime_read(struct request *request, const struct urlkey_param *ttl,
+	const struct urlkey_param *expires, struct lifetime *ret)
 {
-	*ret_unix_ms = 0;
-	if (!ttl->present && !expires->present)
-		return true;
+	uint64_t now = clock_wall_ms(), end = now;
+	const char *wrong = NULL;
+
+	*ret = (struct lifetime){ 0 };
 	if (ttl->present && expires->present)
-		reply_error(request, 400, "there is both a parameter 'ttl' and a parameter 'expires'");
-	else if (ttl->present && !lifetime_of_ttl(ttl->value, clock_wall_ms(), ret_unix_ms))
-		reply_error(request, 400, "parameter 'ttl' is not a number of at least 1 with one of ms, s, m, h, d, or is too long");
-	else if (expires->present && !lifetime_of_expires(expires->value, ret_unix_ms))
-		reply_error(request, 400, "parameter 'expires' is not a time in unix milliseconds, up to the year 9999");
-	else
-		return true;
-	return false;
+		wrong = "there is both a parameter 'ttl' and a parameter 'expires'";
+	else if (ttl->present && !lifetime_of_ttl(ttl->value, now, &end))
+		wrong = "parameter 'ttl' is not a number of at least 1 with one of ms, s, m, h, d, or is too long";
+	else if (expires->present && !lifetime_of_expires(expires->value, &ret->expires_unix_ms))
+		wrong = "parameter 'expires' is not a time in unix milliseconds, up to the year 9999";
+	if (wrong)
+		reply_error(request, 400, "%s", wrong);
+	ret->ttl_ms = end - now;
+	return !wrong;
 }
 
 bool write_options_read(struct request *request, const struct urlkey_param *params,
 	struct write_options *ret)
 {
 	return write_durability_read(request, &params[WRITE_PARAM_DURABILITY], &ret->durability) &&
-		write_expiry_read(request, &params[WRITE_PARAM_TTL], &params[WRITE_PARAM_EXPIRES],
-			&ret->expires_unix_ms);
+		write_lifetime_read(request, &params[WRITE_PARAM_TTL], &params[WRITE_PARAM_EXPIRES], &ret->lifetime);
 }
 
 bool write_new_batch(struct request *request, enum store_durability durability)
@@ -62,17 +63,16 @@ void write_commit(struct request *request, kv_status made,
 	if (made == KV_OK)
 		request_commit(request, go_on);
 	else
-		reply_store_error(request, made, NULL);
+		write_reply_error(request, made);
 }
 
 void write_put(struct request *request, struct slice key, struct slice value,
 	const struct store_condition *condition, const struct write_options *options,
 	void (*go_on)(struct request *, kv_status))
 {
-	request->expires_unix_ms = options->expires_unix_ms;
+	request->expires_unix_ms = lifetime_end(&options->lifetime, clock_wall_ms());
 	if (write_new_batch(request, options->durability))
-		write_commit(request, store_batch_put(request->batch, key, value,
-			options->expires_unix_ms, condition), go_on);
+		write_commit(request, store_batch_put(request->batch, key, value, request->expires_unix_ms, condition), go_on);
 }
 
 void write_delete(struct request *request, struct slice key, const struct store_condition *condition,

@@ -16,8 +16,8 @@ bool write_options_read(struct request *request, const struct urlkey_param *para
 /* The two halves of it, for writes that take only one. */
 bool write_durability_read(struct request *request, const struct urlkey_param *param,
 	enum store_durability *ret);
-bool write_expiry_read(struct request *request, const struct urlkey_param *ttl,
-	const struct urlkey_param *expires, uint64_t *ret_unix_ms);
+bool write_lifetime_read(struct request *request, const struct urlkey_param *ttl,
+	const struct urlkey_param *expires, struct lifetime *ret);
 
 /* Makes request->batch with the durability; false has answered. */
 bool write_new_batch(struct request *request, enum store_durability durability);

@@ -3,11 +3,12 @@
 #ifndef KV_HTTP_WRITE_PLAN_H
 #define KV_HTTP_WRITE_PLAN_H
 
+#include "http/lifetime.h"
 #include "store/store.h"
 
 /* What a write may say beside key and value. A zeroed one says nothing. */
 struct write_options {
-	uint64_t expires_unix_ms; /* 0: never */
+	struct lifetime lifetime;
 	enum store_durability durability;
 };
 

@@ -54,6 +54,21 @@ START_TEST(an_expiry_is_a_time_up_to_the_year_9999)
 }
 END_TEST
 
+START_TEST(a_ttl_counts_from_when_the_end_is_asked_for)
+{
+	struct lifetime lifetime = { 0 };
+
+	ck_assert_uint_eq(lifetime_end(&lifetime, 5000), 0);
+	lifetime.expires_unix_ms = 4000;
+	ck_assert_uint_eq(lifetime_end(&lifetime, 5000), 4000);
+	lifetime = (struct lifetime){ .ttl_ms = 1000 };
+	ck_assert_uint_eq(lifetime_end(&lifetime, 5000), 6000);
+	ck_assert_uint_eq(lifetime_end(&lifetime, LIFETIME_LAST_MS - 1000), LIFETIME_LAST_MS);
+	ck_assert_uint_eq(lifetime_end(&lifetime, LIFETIME_LAST_MS - 999), LIFETIME_LAST_MS);
+	ck_assert_uint_eq(lifetime_end(&lifetime, UINT64_MAX), LIFETIME_LAST_MS);
+}
+END_TEST
+
 START_TEST(dates_are_those_of_the_rfc)
 {
 	char buf[LIFETIME_DATE_SIZE];
@@ -83,6 +98,7 @@ int main(void)
 	tcase_add_test(tcase, a_ttl_is_a_number_with_a_unit);
 	tcase_add_test(tcase, what_is_no_ttl_is_refused);
 	tcase_add_test(tcase, an_expiry_is_a_time_up_to_the_year_9999);
+	tcase_add_test(tcase, a_ttl_counts_from_when_the_end_is_asked_for);
 	tcase_add_test(tcase, dates_are_those_of_the_rfc);
 	tcase_add_test(tcase, seconds_left_are_rounded_up);
 	suite_add_tcase(suite, tcase);

@@ -8,6 +8,7 @@
 #include "support/runner.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -159,6 +160,37 @@ START_TEST(values_of_all_sizes_come_back_as_they_were)
 	}
 	rawhttp_close(&http); /* all over one connection */
 	ck_assert(sizes[_i] < LARGE || large_values() > 0);
+}
+END_TEST
+
+static void wait_for_jobs(unsigned count)
+{
+	pthread_mutex_lock(&pool.mu);
+	while (pool.added < count)
+		pthread_cond_wait(&pool.changed, &pool.mu);
+	pthread_mutex_unlock(&pool.mu);
+}
+
+/* It lives so long from its commit on, however long its body takes. */
+START_TEST(a_ttl_does_not_begin_before_the_body_is_there)
+{
+	enum { LEN = 600000, FIRST = 400000 };
+	struct rawhttp http = rawhttp_connect(fake.port);
+	struct store_value stored;
+	uint64_t half_way_ms;
+
+	send_head(&http, "/v1/kv/k?ttl=1h", length_header(LEN));
+	ck_assert(rawhttp_send(&http, value, FIRST));
+	wait_for_jobs(1); /* a piece is written, so the query was read */
+	half_way_ms = clock_wall_ms() + 1;
+	while (clock_wall_ms() < half_way_ms)
+		ck_assert_int_eq(sched_yield(), 0);
+	ck_assert(rawhttp_send(&http, value + FIRST, LEN - FIRST));
+	ck_assert_uint_eq(read_status(&http), 201);
+	ck_assert_int_eq(store_get(fake.store, NULL, slice_of_string("k"), &stored, NULL), KV_OK);
+	ck_assert_uint_ge(stored.expires_unix_ms, half_way_ms + 3600000);
+	store_value_release(&stored);
+	rawhttp_close(&http);
 }
 END_TEST
 
@@ -351,14 +383,6 @@ static void hold_pieces(bool hold)
 	pthread_mutex_unlock(&pool.mu);
 }
 
-static void wait_for_jobs(unsigned count)
-{
-	pthread_mutex_lock(&pool.mu);
-	while (pool.added < count)
-		pthread_cond_wait(&pool.changed, &pool.mu);
-	pthread_mutex_unlock(&pool.mu);
-}
-
 START_TEST(no_accepted_value_is_refused_in_the_middle_by_a_blocked_pool)
 {
 	enum { COUNT = 128, LEN = 300000 }; /* UPLOADS_MAX; more than a piece */
@@ -454,6 +478,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_loop_test(tests, values_of_all_sizes_come_back_as_they_were, 0, 9);
 	tcase_add_test(tests, ranges_conditions_and_forms_are_those_of_small_values);
+	tcase_add_test(tests, a_ttl_does_not_begin_before_the_body_is_there);
 	tcase_add_loop_test(tests, what_would_be_refused_is_refused_before_it_comes, 0,
 		sizeof refusals / sizeof refusals[0]);
 	tcase_add_test(tests, who_waits_for_100_gets_it);
