@@ -252,6 +252,26 @@ static kv_status check_compression(const struct config *config)
 	return KV_INVALID;
 }
 
+static size_t path_len(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	return len;
+}
+
+/* There the name of a checkpoint could be that of one of the store's own files. */
+static kv_status check_backup_dir(const struct config *config)
+{
+	size_t len = path_len(config->backup_dir);
+
+	if (len == 0 || len != path_len(config->data_dir) || memcmp(config->backup_dir, config->data_dir, len) != 0)
+		return KV_OK;
+	complain(line_of("backup_dir"), "backup_dir is the data_dir; it must be another directory");
+	return KV_INVALID;
+}
+
 static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct config *config,
 	struct kv_error *err)
 {
@@ -278,6 +298,8 @@ static kv_status parse_and_convert(struct buf *text, const char *run_dir, struct
 		status = check_listen(config);
 	if (status == KV_OK)
 		status = check_compression(config);
+	if (status == KV_OK)
+		status = check_backup_dir(config);
 	cfg_free(cfg);
 	return status;
 }

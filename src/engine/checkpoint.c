@@ -10,6 +10,7 @@
 #include "engine/engine_internal.h"
 #include "engine/file_error.h"
 #include "engine/filename.h"
+#include "engine/identity.h"
 
 #include <errno.h>
 
@@ -86,7 +87,7 @@ static kv_status link_tables(struct engine *engine, const struct view *view, con
 	if (status == KV_OK && blob_set_keeps_all(engine->blobs))
 		status = link_all_blobs(engine, to, err);
 	if (status == KV_OK)
-		status = link_file(&engine->dir, "FORMAT", to, err);
+		status = identity_write(to, &engine->id, err); /* not a link to what may have been damaged since the start */
 	return status == KV_OK ? dir_sync(to, err) : status;
 }
 

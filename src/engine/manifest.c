@@ -263,7 +263,7 @@ static kv_status check(const struct manifest *manifest, const char **ret_wrong)
 		*ret_wrong = check_ranges(manifest);
 	if (!*ret_wrong)
 		*ret_wrong = check_numbers(manifest, numbers);
-	if (!*ret_wrong && (manifest->generation == 0 || manifest->next_file_number == 0 ||
+	if (!*ret_wrong && (manifest->generation == 0 || manifest->generation > INT64_MAX || manifest->next_file_number == 0 ||
 			manifest->next_file_number > FILENAME_NUMBER_USED_MAX + 1 || manifest->last_sequence > ENTRY_SEQUENCE_MAX))
 		*ret_wrong = "a counter is out of range";
 	free(numbers);

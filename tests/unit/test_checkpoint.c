@@ -125,6 +125,19 @@ START_TEST(versions_of_a_copy_are_none_that_the_original_gives_out)
 }
 END_TEST
 
+/* It was read at the start, and is known; a copy is wanted most of all when files go bad. */
+START_TEST(a_format_that_was_damaged_meanwhile_is_not_copied)
+{
+	ck_assert_int_eq(small_put(&small, "a", "1"), KV_OK);
+	disk_patch(&small.disk, "FORMAT", 12, slice_of_string("!"));
+	ck_assert_int_eq(store_checkpoint(small.store, path, NULL), KV_OK);
+	small_store_crash(&small);
+	small.options.data_dir = path;
+	small_store_open(&small);
+	small_expect(&small, "a", "1");
+}
+END_TEST
+
 START_TEST(a_file_that_is_missing_is_damage_and_told_where_it_was)
 {
 	struct kv_error err;
@@ -151,6 +164,7 @@ int main(void)
 	tcase_add_test(tests, another_file_system_is_named);
 	tcase_add_test(tests, what_is_there_is_left_alone);
 	tcase_add_test(tests, versions_of_a_copy_are_none_that_the_original_gives_out);
+	tcase_add_test(tests, a_format_that_was_damaged_meanwhile_is_not_copied);
 	tcase_add_loop_test(tests, a_file_that_is_missing_is_damage_and_told_where_it_was, 0, 2);
 	suite_add_tcase(suite, tests);
 	return runner_run(suite);
