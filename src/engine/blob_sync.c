@@ -24,7 +24,11 @@ static kv_status sync_files(struct engine *engine, struct engine_write *write)
 		return KV_OK;
 	health_event(&engine->health, LOG_LEVEL_ERROR, "a large value cannot be made durable: %s: %s", err.file,
 		err.text);
-	return status == KV_NO_SPACE ? KV_NO_SPACE : KV_IO;
+	if (status == KV_NO_SPACE)
+		return status;
+	err.status = KV_IO;
+	engine_write_keep_error(write, &err); /* it is not the store that has failed */
+	return KV_IO;
 }
 
 static kv_status sync_names(struct engine *engine)

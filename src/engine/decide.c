@@ -3,9 +3,9 @@
 #include "engine/decide.h"
 
 #include "base/rcu.h"
+#include "engine/engine_upload.h"
 #include "engine/transform.h"
 
-#include <stdlib.h>
 
 /* The newest version of a key. */
 struct key_state {
@@ -46,12 +46,8 @@ static bool is_unreadable(kv_status status)
 
 static kv_status note_unreadable(struct engine_write *write, kv_status status, const struct kv_error *err)
 {
-	if (!is_unreadable(status))
-		return status;
-	if (!write->error)
-		write->error = malloc(sizeof *write->error);
-	if (write->error)
-		*write->error = *err;
+	if (is_unreadable(status))
+		engine_write_keep_error(write, err);
 	return status;
 }
 

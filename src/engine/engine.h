@@ -112,7 +112,7 @@ struct engine_write {
 	/* results, good in and after done */
 	uint64_t first_sequence;   /* the i-th operation has first_sequence + i */
 	uint32_t failed_place;     /* after KV_CONDITION */
-	struct kv_error *error;    /* after KV_CORRUPT, or KV_IO of a read, if there was memory to keep it: to be freed with free() */
+	struct kv_error *error;    /* after KV_CORRUPT, or KV_IO of a read or of a large value's file, if there was memory to keep it: to be freed with free() */
 
 	/* the commit path's own */
 	struct engine_write *next;
@@ -132,15 +132,15 @@ kv_status engine_write(struct engine *engine, struct engine_write *write);
 /* ---- large values ---- */
 
 /* The value goes to a blob file as it comes, and is synced before a batch with it is committed. One thread at a time; until it is in a
- * write it is the caller's. KV_NO_SPACE: also while the disk is full. */
+ * write it is the caller's. KV_NO_SPACE, KV_IO: also while the disk is full, or when the store has failed. */
 kv_status engine_upload_new(struct engine *engine, struct engine_upload **ret, struct kv_error *err);
 /* KV_INVALID beyond ENTRY_VALUE_MAX. After a failure only engine_upload_free() is left. */
 kv_status engine_upload_append(struct engine_upload *upload, struct slice bytes, struct kv_error *err);
 struct engine_upload *engine_upload_free(struct engine_upload *upload); /* NULL is allowed; returns NULL */
 
-/* Adds a put of the value, which has at least one byte, and takes the upload over when it returns KV_OK. */
+/* Adds a put of the value, which has at least one byte, and takes the upload over when it returns KV_OK. After KV_IO write->error says what it was. */
 kv_status engine_write_put_upload(struct engine_write *write, struct slice key, struct engine_upload *upload,
-	uint64_t expires_unix_ms, struct kv_error *err);
+	uint64_t expires_unix_ms);
 /* Whoever owns the write calls this when it is done with it, committed or not. */
 void engine_write_free_uploads(struct engine_write *write);
 

@@ -27,14 +27,14 @@ struct engine_upload {
 	bool keep;   /* the file, whatever comes */
 };
 
-/* On a full disk it would take what the deletes are to have, only to be refused at its end. */
+/* On a full disk it would take what the deletes are to have, only to be refused at its end; and where the store has failed, nobody would remove its file. */
 kv_status engine_upload_new(struct engine *engine, struct engine_upload **ret, struct kv_error *err)
 {
 	struct engine_upload *upload;
-	kv_status status;
+	kv_status status = health_write_status(&engine->health);
 
-	if (health_get(&engine->health) == HEALTH_DISK_FULL)
-		return kv_error_set(err, KV_NO_SPACE, "there is no space for a large value");
+	if (status != KV_OK)
+		return status == KV_NO_SPACE ? kv_error_set(err, status, "there is no space for a large value") : status;
 	upload = calloc(1, sizeof *upload);
 	if (!upload)
 		return kv_error_set(err, KV_NO_MEMORY, "out of memory for a large value");
@@ -73,6 +73,14 @@ kv_status engine_upload_append(struct engine_upload *upload, struct slice bytes,
 	return blob_writer_append(upload->writer, bytes, err);
 }
 
+void engine_write_keep_error(struct engine_write *write, const struct kv_error *err)
+{
+	if (!write->error)
+		write->error = malloc(sizeof *write->error);
+	if (write->error)
+		*write->error = *err;
+}
+
 /* Again when the batch did not take it. */
 static kv_status finish(struct engine_upload *upload, struct kv_error *err)
 {
@@ -87,10 +95,13 @@ static kv_status finish(struct engine_upload *upload, struct kv_error *err)
 }
 
 kv_status engine_write_put_upload(struct engine_write *write, struct slice key, struct engine_upload *upload,
-	uint64_t expires_unix_ms, struct kv_error *err)
+	uint64_t expires_unix_ms)
 {
-	kv_status status = finish(upload, err);
+	struct kv_error err = { 0 };
+	kv_status status = finish(upload, &err);
 
+	if (status == KV_IO)
+		engine_write_keep_error(write, &err);
 	if (status == KV_OK)
 		status = batch_put_blob(&write->batch, key, &upload->pointer, expires_unix_ms);
 	if (status != KV_OK)

@@ -131,7 +131,7 @@ static kv_status put_large(struct lsm_batch *batch, struct slice key, struct sli
 		return status;
 	status = engine_upload_append(upload, value, NULL);
 	if (status == KV_OK)
-		status = engine_write_put_upload(&batch->write, key, upload, expires_unix_ms, NULL);
+		status = engine_write_put_upload(&batch->write, key, upload, expires_unix_ms);
 	if (status != KV_OK)
 		engine_upload_free(upload);
 	return status;

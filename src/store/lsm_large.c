@@ -109,7 +109,7 @@ kv_status lsm_upload_put(struct engine_write *write, struct slice key, struct st
 	kv_status status = KV_IO;
 
 	if (!upload->failed && upload->large)
-		status = engine_write_put_upload(write, key, upload->large, expires_unix_ms, NULL);
+		status = engine_write_put_upload(write, key, upload->large, expires_unix_ms);
 	else if (!upload->failed)
 		status = batch_put(&write->batch, key, buf_slice(&upload->small), expires_unix_ms);
 	if (status != KV_OK)

@@ -158,7 +158,7 @@ struct store_outcome {
 struct store_outcome store_batch_outcome(const struct store_batch *batch, size_t index);
 /* After KV_CONDITION: the index of the operation whose condition did not hold. */
 size_t store_batch_failed_index(const struct store_batch *batch);
-/* After KV_CORRUPT, and KV_IO of a read: which file cannot be read, and where. NULL: nothing is known. Lives as long as the batch. */
+/* After KV_CORRUPT, and KV_IO of a read or of a large value's file: which file cannot be read or written, and where. NULL: nothing is known. Lives as long as the batch. */
 const struct kv_error *store_batch_error(const struct store_batch *batch);
 
 /* Queues the batch and returns at once; never blocks. Batches commit in the order of their submission, but for those with large values, which

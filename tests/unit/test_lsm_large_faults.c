@@ -147,6 +147,9 @@ START_TEST(a_failed_sync_costs_its_own_value_only_and_is_not_tried_again)
 	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC, .name_part = ".blob", .nth = 1,
 		.errnum = EIO });
 	ck_assert_int_eq(store_write(small.store, batch), KV_IO);
+	ck_assert_ptr_nonnull(store_batch_error(batch));
+	ck_assert_int_eq(store_batch_error(batch)->status, KV_IO);
+	ck_assert_ptr_nonnull(strstr(store_batch_error(batch)->file, ".blob"));
 	fault_fs_record(small.disk.fault, true);
 	ck_assert_int_eq(store_write(small.store, batch), KV_IO);
 	free(fault_fs_take_record(small.disk.fault));
@@ -203,6 +206,29 @@ START_TEST(a_failed_sync_of_the_directory_fails_the_store)
 	reopen();
 	expect("a", 1);
 	expect_files(1);
+	end();
+}
+END_TEST
+
+/* Nobody would remove their files. */
+START_TEST(no_large_value_is_begun_where_the_store_has_failed)
+{
+	char *record;
+
+	begin();
+	ck_assert_int_eq(put("a", 1), KV_OK);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_FDATASYNC, .name_part = ".wal", .nth = 1, .errnum = EIO });
+	ck_assert_int_eq(small_put(&small, "b", "small"), KV_UNCERTAIN);
+	fault_fs_heal(small.disk.fault);
+	ck_assert_int_eq(state(), STORE_FAILED);
+	fault_fs_record(small.disk.fault, true);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(put("c", 2), KV_IO);
+	record = fault_fs_take_record(small.disk.fault);
+	ck_assert_ptr_null(strstr(record, ".blob"));
+	free(record);
+	fault_fs_record(small.disk.fault, false);
+	expect("a", 1);
 	end();
 }
 END_TEST
@@ -513,6 +539,26 @@ START_TEST(a_missing_or_cut_file_costs_its_own_key_and_is_told)
 }
 END_TEST
 
+/* One restored with the wrong rights is not a damaged one. */
+START_TEST(a_file_that_cannot_be_looked_at_is_told_as_that)
+{
+	char name[64];
+
+	begin();
+	ck_assert_int_eq(put("a", 1), KV_OK);
+	snprintf(name, sizeof name, "%s", small_newest(&small, ".blob"));
+	small_store_crash(&small);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = FAULT_OPEN, .name_part = ".blob", .nth = 1, .errnum = EACCES });
+	small_store_open(&small);
+	fault_fs_heal(small.disk.fault);
+	ck_assert(small_was_warned(&small, name));
+	ck_assert(small_was_warned(&small, strerror(EACCES)));
+	ck_assert(!small_was_warned(&small, "is damaged"));
+	expect("a", 1);
+	end();
+}
+END_TEST
+
 START_TEST(the_number_of_a_missing_file_is_not_used_again)
 {
 	const char *const keys[] = { "a", "b", "c", "d" };
@@ -726,6 +772,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_failed_sync_costs_its_own_value_only_and_is_not_tried_again);
 	tcase_add_test(tc, no_large_value_is_begun_on_a_full_disk);
+	tcase_add_test(tc, no_large_value_is_begun_where_the_store_has_failed);
 	tcase_add_test(tc, a_failed_sync_of_the_directory_fails_the_store);
 	tcase_add_test(tc, a_value_that_does_not_fit_leaves_its_space_to_others);
 	tcase_add_test(tc, a_pointer_that_may_be_in_the_log_keeps_its_file);
@@ -733,6 +780,7 @@ int main(void)
 	tcase_add_test(tc, every_failed_allocation_leaves_the_old_value_or_the_new);
 	tcase_add_test(tc, a_kill_at_any_step_leaves_the_old_value_or_the_new_and_no_file_too_many);
 	tcase_add_test(tc, a_missing_or_cut_file_costs_its_own_key_and_is_told);
+	tcase_add_test(tc, a_file_that_cannot_be_looked_at_is_told_as_that);
 	tcase_add_test(tc, the_number_of_a_missing_file_is_not_used_again);
 	tcase_add_test(tc, damage_in_a_large_value_is_told_when_it_is_read);
 	tcase_add_test(tc, a_table_that_cannot_be_read_keeps_all_large_values);
