@@ -145,7 +145,7 @@ static void advance(struct request *request)
 	request->batch = import_give_batch(import);
 	if (request->batch && !authorize_still(request)) {
 		request->batch = store_batch_free(request->batch);
-		stop(run, 401, "this token is not good any more", "");
+		stop(run, 401, AUTHORIZE_NOT_ANY_MORE, "");
 	}
 	if (request->batch) {
 		request_commit(request, committed);

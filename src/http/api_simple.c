@@ -55,7 +55,8 @@ void api_simple_set(struct request *request)
 	else if (!plan->has_value && !has_body)
 		reply_error(request, 400, "there is neither a parameter 'value' nor a body");
 	else if (plan->has_value && plan->value.len > request->body_max)
-		reply_error(request, 413, "the value is larger than max_value_size");
+		reply_error(request, 413, "the value is larger than max_value_size, which is %llu bytes",
+			(unsigned long long)request->body_max);
 	else
 		value_body_put(request, answer_write);
 }

@@ -14,7 +14,8 @@ struct access authorize_peer(const struct service *service, enum guard_peer peer
 /* Fills in request->access; its route must be known. False: request->problem says why not. */
 bool authorize_request(struct request *request);
 
-/* In the middle of a long answer: is the token that it was asked for with still good? */
+/* In the middle of a long answer, or at the end of a body: is the token that it came with still good? When not, a request gets 401 with the text. */
 bool authorize_still(struct request *request);
+#define AUTHORIZE_NOT_ANY_MORE "this token is not good any more"
 
 #endif

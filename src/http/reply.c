@@ -89,6 +89,7 @@ static void add_lifetime(struct MHD_Response **response, uint64_t expires_unix_m
 	snprintf(left, sizeof left, "%" PRIu64, lifetime_seconds_left(expires_unix_ms, clock_wall_ms()));
 	reply_add_header(response, "Expires", lifetime_date(expires_unix_ms, date));
 	reply_add_header(response, "X-Kv-TTL", left);
+	reply_add_header(response, "Cache-Control", "no-cache"); /* to a cache, Expires alone would mean that nothing changes before */
 }
 
 /* The same, with what request->expires_unix_ms says, and gives the response up. */
@@ -457,6 +458,12 @@ unsigned reply_store_status(kv_status status)
 	bool known = (unsigned)status < KV_STATUS_COUNT && store_statuses[status].http != 0;
 
 	return store_statuses[known ? status : KV_IO].http;
+}
+
+void reply_too_large(struct request *request)
+{
+	reply_error(request, 413, "the body is larger than %s, which is %llu bytes", route_body_option(request->route->body),
+		(unsigned long long)request->body_max);
 }
 
 void reply_store_error(struct request *request, kv_status status, const struct kv_error *err)

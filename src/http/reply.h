@@ -70,6 +70,9 @@ void reply_problem(struct request *request, const struct problem *problem);
 void reply_error(struct request *request, unsigned status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* 413 for a body that has grown beyond request->body_max. */
+void reply_too_large(struct request *request);
+
 /* What reply_store_error() would answer with. */
 unsigned reply_store_status(kv_status status);
 

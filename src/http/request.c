@@ -172,7 +172,7 @@ static enum MHD_Result first_call(struct request *request, const char *method, c
 	return request_body_begin(request) ? MHD_YES : refused(request);
 }
 
-/* The whole request is there. */
+/* The whole request is there. Its body may have taken hours; who takes it as it comes asks by himself what the token is worth by now. */
 static enum MHD_Result last_call(struct request *request)
 {
 	request->place = REQUEST_AT_END;
@@ -180,6 +180,8 @@ static enum MHD_Result last_call(struct request *request)
 		return MHD_NO;
 	if (request->problem.status != 0)
 		reply_problem(request, &request->problem);
+	else if (request_expects_body(request) && request->route->body != ROUTE_BODY_STREAM && !authorize_still(request))
+		reply_error(request, 401, AUTHORIZE_NOT_ANY_MORE);
 	else if (request->begun || !request->route->begin || request->route->begin(request))
 		request->route->handle(request);
 	return MHD_YES;

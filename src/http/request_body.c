@@ -80,18 +80,19 @@ void request_release_bytes(struct request *request, uint64_t bytes)
 static enum MHD_Result keep(struct request *request, const char *data, size_t *size)
 {
 	bool held = request_hold_bytes(request, *size);
+	size_t taken;
 
 	if (*size > request->body_max - request->body.len) {
-		reply_error(request, 413, "the body is larger than %s", route_body_option(request->route->body));
+		reply_too_large(request);
 		return MHD_NO;
 	}
 	if (!held || buf_append(&request->body, data, *size) != KV_OK) {
 		reply_error(request, 503, "too many bytes of request bodies in memory");
 		return MHD_NO;
 	}
+	taken = *size;
 	*size = 0;
-	atomic_store_explicit(&request->connection.bytes, request->body.len, memory_order_relaxed);
-	return MHD_YES;
+	return connection_progress(&request->connection, taken) ? MHD_YES : MHD_NO;
 }
 
 enum MHD_Result request_body_park(struct request *request)

@@ -7,6 +7,7 @@
 #include "http/value_body.h"
 
 #include "base/clock.h"
+#include "http/authorize.h"
 #include "http/reply.h"
 #include "http/write.h"
 
@@ -132,7 +133,7 @@ bool value_body_take(struct request *request, const char *data, size_t *size)
 		return false;
 	body = request->own;
 	if (*size > request->body_max - body->received) {
-		reply_error(request, 413, "the body is larger than max_value_size");
+		reply_too_large(request);
 		return false;
 	}
 	room = request->body.len < PIECE_BYTES ? PIECE_BYTES - request->body.len : 0;
@@ -157,6 +158,10 @@ static void put_upload(struct request *request, kv_status status)
 
 	if (status != KV_OK) {
 		reply_store_error(request, status, &body->err);
+		return;
+	}
+	if (!authorize_still(request)) { /* its last piece was written meanwhile */
+		reply_error(request, 401, AUTHORIZE_NOT_ANY_MORE);
 		return;
 	}
 	request->expires_unix_ms = lifetime_end(&plan->options.lifetime, clock_wall_ms());

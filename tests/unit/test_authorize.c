@@ -8,6 +8,7 @@
 #include "http/token.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 /* The text of a file with tokens whose text is "kv_" and their name. */
 static void set_tokens(const char *const lines[][2], size_t count)
@@ -236,6 +237,40 @@ START_TEST(an_import_ends_with_its_token_and_says_how_far_it_came)
 }
 END_TEST
 
+/* Its body may take hours, so at its end the token is looked at once more. */
+START_TEST(a_write_whose_token_goes_during_its_body_is_not_done)
+{
+	static const struct {
+		const char *head, *body;
+	} cases[] = {
+		{ "PUT /v1/kv/k", "value" },
+		{ "POST /set?key=k", "value" },
+		{ "PUT /v1/kv/k", NULL }, /* so many that they are written in pieces */
+		{ "POST /v1/batch", "[{\"op\":\"put\",\"key\":\"k\",\"value\":\"v\"}]" },
+		{ "POST /v1/mget", "[\"k\"]" },
+	};
+	static char many[200000];
+	const char *body = cases[_i].body ? cases[_i].body : many;
+	size_t len = cases[_i].body ? strlen(body) : sizeof many;
+	struct rawhttp http = rawhttp_connect(fake.port);
+	struct rawhttp_reply reply;
+	char text[160];
+
+	snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer kv_writer\r\nExpect: 100-continue\r\n"
+		"Content-Length: %zu\r\n\r\n", cases[_i].head, len);
+	ck_assert(rawhttp_send_text(&http, text));
+	ck_assert_int_eq(recv(http.fd, text, strlen("HTTP/1.1 100 Continue\r\n\r\n"), MSG_WAITALL), 25); /* it was let in */
+	ck_assert(rawhttp_send(&http, body, len - 1));
+	set_tokens(all + 2, 2);
+	ck_assert(rawhttp_send(&http, body + len - 1, 1));
+	rawhttp_read(&http, false, &reply, NULL);
+	ck_assert_uint_eq(reply.status, 401);
+	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
+	rawhttp_reply_free(&reply);
+	rawhttp_close(&http);
+}
+END_TEST
+
 START_TEST(a_refusal_with_a_body_ends_the_connection_and_stores_nothing)
 {
 	const struct rawhttp_reply *reply = fake_server_call("PUT", "/v1/kv/k", NULL, "value");
@@ -269,6 +304,7 @@ int main(void)
 	tcase_add_test(with, a_prefix_confines_keys_and_ranges);
 	tcase_add_test(with, a_removed_token_ends_at_once_on_open_connections);
 	tcase_add_loop_test(with, an_import_ends_with_its_token_and_says_how_far_it_came, 0, 2);
+	tcase_add_loop_test(with, a_write_whose_token_goes_during_its_body_is_not_done, 0, 5);
 	tcase_add_test(with, a_refusal_with_a_body_ends_the_connection_and_stores_nothing);
 	suite_add_tcase(suite, with);
 	tcase_add_checked_fixture(without, fake_server_setup, fake_server_teardown);

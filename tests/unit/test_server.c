@@ -426,6 +426,24 @@ START_TEST(a_large_answer_gives_the_next_body_no_more_time)
 }
 END_TEST
 
+/* A body that came at once, but for its last byte, holds memory that others want: what was fast is not credited to the silence. */
+START_TEST(a_body_that_stalls_has_no_time_for_what_came_before)
+{
+	static const char batch[] = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n";
+	char *body = calloc(1, 900000);
+	struct rawhttp http;
+
+	ck_assert_ptr_nonnull(body);
+	start_impatient(); /* 900,000 bytes on their own would have 219 s */
+	http = rawhttp_connect(fake.port);
+	ck_assert(rawhttp_send_text(&http, batch) && rawhttp_send(&http, body, 899999));
+	ck_assert_uint_eq(read_status(&http), 408);
+	ck_assert(rawhttp_is_closed(&http));
+	rawhttp_close(&http);
+	free(body);
+}
+END_TEST
+
 START_TEST(an_idle_connection_is_closed_in_silence)
 {
 	struct rawhttp http;
@@ -880,6 +898,7 @@ int main(void)
 	tcase_add_test(own, a_trickling_header_gets_408);
 	tcase_add_test(own, a_trickling_body_gets_408_and_stores_nothing);
 	tcase_add_test(own, a_large_answer_gives_the_next_body_no_more_time);
+	tcase_add_test(own, a_body_that_stalls_has_no_time_for_what_came_before);
 	tcase_add_test(own, an_idle_connection_is_closed_in_silence);
 	tcase_add_test(own, a_commit_may_take_longer_than_any_deadline);
 	tcase_add_test(own, unix_sockets_are_served_and_removed);
