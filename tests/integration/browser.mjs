@@ -122,6 +122,27 @@ async function seesMarkupAsText(page) {
 	assert.equal(await page.run(`document.title`), 'kvstored');
 }
 
+// A save of one key is answered after another one was opened: the next save is of that one.
+async function openedMeanwhile(page) {
+	await store('PUT', 'fruit/fig', 'blue');
+	await store('PUT', 'fruit/pear', 'brown');
+	await page.run(`document.getElementById('browse').requestSubmit()`);
+	await page.until(`document.getElementById('keys').innerText.includes('fruit/pear')`);
+	await pick(page, 'fruit/fig', 'blue');
+	await page.run(`window.whole = window.fetch; window.fetch = (path, options) => options?.method === 'PUT' ?
+		new Promise((resolve) => { window.release = () => resolve(window.whole(path, options)); }) : window.whole(path, options);
+		document.getElementById('value').value = 'violet'; document.getElementById('editor').requestSubmit()`);
+	await page.until(`Boolean(window.release)`);
+	await pick(page, 'fruit/pear', 'brown');
+	await page.run(`window.fetch = window.whole; window.release()`);
+	for (let tries = 0; (await store('GET', 'fruit/fig')).text !== 'violet'; tries++)
+		assert(tries < 1000);
+	await page.run(`document.getElementById('value').value = 'yellow'; document.getElementById('editor').requestSubmit()`);
+	await page.until(`document.getElementById('edit-note').textContent === 'Saved.'`);
+	assert.deepEqual(await store('GET', 'fruit/pear'), { status: 200, text: 'yellow' });
+	assert.deepEqual(await store('GET', 'fruit/fig'), { status: 200, text: 'violet' });
+}
+
 async function editsAndDeletes(page) {
 	await pick(page, 'fruit/apple', 'red');
 	await page.run(`document.getElementById('value').value = 'green'; document.getElementById('editor').requestSubmit()`);
@@ -142,6 +163,12 @@ async function editsAndDeletes(page) {
 	await page.run(`document.querySelector('#confirm button[value=yes]').click()`);
 	await page.until(`document.getElementById('editor').hidden`);
 	assert.equal((await store('GET', 'fruit/apple')).status, 404);
+	await openedMeanwhile(page);
+	await store('PUT', 'fruit/apple', 'red\r\ngreen');
+	await page.run(`document.getElementById('browse').requestSubmit()`);
+	await page.until(`document.getElementById('keys').innerText.includes('fruit/apple')`);
+	await pick(page, 'fruit/apple', 'red\ngreen'); // as a text field has it
+	assert.equal(await page.run(`document.getElementById('save').hidden`), true);
 	await page.run(`document.getElementById('new').click(); document.getElementById('key').value = 'fruit/kiwi';
 		document.getElementById('value').value = 'furry'; document.getElementById('editor').requestSubmit()`);
 	await page.until(`document.getElementById('keys').innerText.includes('fruit/kiwi')`);

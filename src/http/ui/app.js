@@ -303,20 +303,26 @@ function showValue(key, answer, bytes) {
 	const total = Number(answer.headers.get('Content-Range')?.split('/')[1] ?? bytes.length);
 	const text = total === bytes.length ? textOf(bytes) : null;
 	const ttl = answer.headers.get('X-Kv-TTL');
+	const editable = text !== null && !text.includes('\r'); // a text field would make \n of it
 	let note = `${size(total)}`;
 	if (ttl !== null)
 		note += `, expires in ${duration(Number(ttl))} (saved here, it stays)`;
 	if (total > bytes.length)
 		note += `, the first ${size(bytes.length)} of it`;
-	showEditor(key, answer.headers.get('ETag') ?? '*', text ?? textOf(bytes) ?? hexOf(bytes.subarray(0, 4096)), note, text !== null);
+	if (text !== null && !editable)
+		note += ', has carriage returns, which cannot be edited here';
+	showEditor(key, answer.headers.get('ETag') ?? '*', text ?? textOf(bytes) ?? hexOf(bytes.subarray(0, 4096)), note, editable);
 }
 
+// Meanwhile another key may have been opened: then the answer says nothing of what the editor shows.
 async function change(method, path, options, done) {
+	const mine = opened;
 	const answer = await ask(path, { ...options, method }).catch(() => null);
 	if (answer?.ok) {
-		done(answer);
+		if (opened === mine)
+			done(answer);
 		browse();
-	} else {
+	} else if (opened === mine) {
 		$('edit-note').textContent = !answer ? 'No answer: the outcome is not known.' :
 			answer.status === 412 ? 'Not done: it was changed meanwhile. Open it again.' : await reason(answer);
 	}
