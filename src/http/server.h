@@ -76,7 +76,7 @@ kv_status server_bind(const struct server_options *options, struct server **ret,
 
 enum { SERVER_TOKENS_BYTES_MAX = 8 * 1024 * 1024 }; /* of a tokens file */
 
-/* The text of a tokens file (doc/kvstored.8); `file` is for messages. From the first call on, which must come before server_start(),
+/* The text of a tokens file (doc/kvctl.1); `file` is for messages. From the first call on, which must come before server_start(),
  * TCP clients need a token. A later one replaces the tokens at once; a bad text (KV_INVALID, with file and line) or
  * KV_NO_MEMORY leaves them as they were. Main thread. */
 kv_status server_set_tokens(struct server *server, const char *file, struct slice text, struct kv_error *err);
