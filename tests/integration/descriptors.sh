@@ -15,12 +15,14 @@ start_with_few() { # DESCRIPTORS
 
 # Opens 100 connections at most, each with a request, and keeps them; sets SERVED to one that is answered with 200.
 crowd() {
-	local client line
+	local client line status
 	SERVED=
 	for _ in {1..100}; do
 		exec {client}<>"/dev/tcp/127.0.0.1/$PORT" || continue
 		(trap '' PIPE; printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$client") 2>/dev/null
 		IFS= read -r -t 20 line <&"$client"
+		status=$?
+		[ $status -le 128 ] || fail "a client is neither answered nor closed"
 		case $line in
 		*' 200 '*) SERVED=$client ;;
 		*' 503 '* | '') refused=1 ;;

@@ -93,6 +93,8 @@ static struct world {
 	struct held_iter iters[ITERATORS];
 	sem_t landed;
 	uint64_t busy, conditions_failed, reopenings, compactions, flushes, range_deletes, transforms;
+	uint64_t compactions_seen; /* of the store that is open; after which everything was scanned */
+	uint64_t scans_after;
 } w;
 
 static uint64_t below(uint64_t n)
@@ -703,6 +705,7 @@ static void reopen(void)
 {
 	close_store();
 	open_store();
+	w.compactions_seen = 0;
 	w.reopenings++;
 	check_everything();
 }
@@ -740,6 +743,29 @@ static void look_after(void)
 	check_everything();
 }
 
+static uint64_t compactions_now(void)
+{
+	struct store_stats stats;
+
+	store_get_stats(w.store, &stats);
+	return stats.compactions;
+}
+
+/* Whatever the background has merged meanwhile, every key is there as it was, and none that was deleted is back. */
+static void scan_after_compactions(void)
+{
+	uint64_t compactions = compactions_now();
+
+	if (compactions == w.compactions_seen)
+		return;
+	w.compactions_seen = compactions;
+	w.scans_after++;
+	check_scan(NULL, w.last_version);
+	for (size_t i = 0; i < SNAPSHOTS; i++)
+		if (w.snapshots[i].snapshot)
+			check_scan(w.snapshots[i].snapshot, w.snapshots[i].at);
+}
+
 static void one_operation(void)
 {
 	uint64_t what = below(1000);
@@ -771,8 +797,10 @@ static void live(unsigned long operations)
 	w.last_version = 0;
 	make_keys();
 	open_store();
-	for (unsigned long i = 0; i < operations; i++, w.operation++)
+	for (unsigned long i = 0; i < operations; i++, w.operation++) {
 		one_operation();
+		scan_after_compactions();
+	}
 	check_everything();
 	close_store();
 	w.model = model_free(w.model);
@@ -817,6 +845,7 @@ START_TEST(the_store_does_what_the_model_does)
 		ck_assert_uint_gt(w.reopenings, 0);
 		ck_assert_uint_gt(w.flushes, 0);
 		ck_assert_uint_gt(w.compactions, 0);
+		ck_assert_uint_gt(w.scans_after, 0);
 		ck_assert_uint_gt(w.range_deletes, 0);
 		ck_assert_uint_gt(w.transforms, 0);
 		ck_assert_uint_gt(model_check_large_reads(), 0);

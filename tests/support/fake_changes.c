@@ -109,21 +109,23 @@ unsigned fake_changes_open(void)
 kv_status store_changes_open(struct store *store, uint64_t since, struct store_changes **ret,
 	struct kv_error *err)
 {
-	struct store_changes *reader;
+	struct store_changes *reader = calloc(1, sizeof *reader);
 	kv_status status = KV_OK;
 
 	(void)store;
 	pthread_mutex_lock(&mu);
-	if (!changes)
+	if (!reader)
+		status = kv_error_set(err, KV_NO_MEMORY, "no memory for a reader of changes");
+	else if (!changes)
 		status = kv_error_set(err, KV_UNSUPPORTED, "no changes are kept here");
 	else if (since > count)
 		status = kv_error_set(err, KV_INVALID, "there is no such change yet");
 	open_count += status == KV_OK;
 	pthread_mutex_unlock(&mu);
-	if (status != KV_OK)
+	if (status != KV_OK) {
+		free(reader);
 		return status;
-	reader = calloc(1, sizeof *reader);
-	ck_assert_ptr_nonnull(reader);
+	}
 	reader->next = since;
 	*ret = reader;
 	return KV_OK;

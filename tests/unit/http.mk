@@ -27,6 +27,7 @@ tests_unit_test_head_LDADD = $(HTTP_TEST_LIBS)
 check_PROGRAMS += tests/unit/test_api_changes
 TESTS += tests/unit/test_api_changes
 tests_unit_test_api_changes_LDADD = $(HTTP_TEST_LIBS)
+tests_unit_test_api_changes_LDFLAGS = $(FAULT_ALLOC_LINK)
 check_PROGRAMS += tests/unit/test_guard
 TESTS += tests/unit/test_guard
 tests_unit_test_guard_LDADD = $(HTTP_TEST_LIBS)

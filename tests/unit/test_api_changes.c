@@ -4,10 +4,12 @@
 #include "base/clock.h"
 #include "support/fake_changes.h"
 #include "support/fake_server.h"
+#include "support/fault_alloc.h"
 #include "support/runner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static const struct rawhttp_reply *reply;
 
@@ -534,6 +536,51 @@ START_TEST(a_head_is_answered_without_a_body)
 }
 END_TEST
 
+/* ---- without memory ---- */
+
+/* The status; 0: the connection was closed, in the middle of an answer or before. `text`: what was answered with all that there is. */
+static unsigned ask_without_memory(const char *headers, uint64_t nth, char *text, size_t size, uint64_t *ret_failed)
+{
+	struct rawhttp http = rawhttp_connect(fake.port);
+	char request[160];
+	size_t len = 0;
+	ssize_t n;
+
+	snprintf(request, sizeof request, "GET /v1/changes?since=0 HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n", headers);
+	fault_alloc_fail(nth, false);
+	(void)rawhttp_send_text(&http, request);
+	do { /* of events there is no end */
+		n = recv(http.fd, text + len, size - 1 - len, 0);
+		len += n > 0 ? (size_t)n : 0;
+		text[len] = '\0';
+	} while (n > 0 && !strstr(text, "\"last\"") && !strstr(text, "out of memory"));
+	*ret_failed = fault_alloc_failed();
+	fault_alloc_fail(0, false);
+	rawhttp_close(&http);
+	return len > 12 ? (unsigned)atoi(text + 9) : 0;
+}
+
+/* What was told before is true; nothing is told twice, or left out in front of what is told. */
+START_TEST(a_feed_without_memory_is_refused_or_cut)
+{
+	const char *headers = _i == 0 ? "" : "Accept: text/event-stream\r\n";
+	uint64_t failed = 1;
+
+	add("first", "1");
+	add("last", "2");
+	for (uint64_t nth = 1; failed > 0; nth++) {
+		static char text[65536];
+		unsigned status = ask_without_memory(headers, nth, text, sizeof text, &failed);
+		bool told = strstr(text, "\"last\"") != NULL;
+
+		ck_assert_msg(status == 0 || status == 503 || status == 200, "%u when allocation %u failed", status, (unsigned)nth);
+		ck_assert_msg(!told || (status == 200 && strstr(text, "\"first\"")), "%s", text);
+		ck_assert_msg(failed > 0 || told, "%s", text);
+		ck_assert_uint_lt(nth, 1000);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api_changes");
@@ -562,6 +609,7 @@ int main(void)
 	tcase_add_test(tc, a_quarter_of_the_connections_may_wait_and_no_more);
 	tcase_add_test(tc, the_end_of_the_server_is_one_for_those_who_wait);
 	tcase_add_test(tc, a_head_is_answered_without_a_body);
+	tcase_add_loop_test(tc, a_feed_without_memory_is_refused_or_cut, 0, 2);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
 }

@@ -137,7 +137,7 @@ START_TEST(a_clock_that_is_set_back_brings_nothing_back)
 	ck_assert_uint_eq(small_count_keys(&small, NULL), 1);
 	ck_assert_int_eq(touch("t"), KV_CONDITION);
 	small_store_crash(&small);
-	small_store_open(&small);
+	small_store_open(&small); /* in the same process, whose clock it is */
 	expect_in(NULL, "t", KV_NOT_FOUND);
 	expect_in(NULL, "long", KV_OK);
 	wall_offset_ms = 11 * HOUR_MS;
