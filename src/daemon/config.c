@@ -16,6 +16,7 @@
 #include <confuse.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTIONS_MAX = 64 };
@@ -261,12 +262,20 @@ static size_t path_len(const char *path)
 	return len;
 }
 
+/* By its name, also when it is not there yet, or on the disk. */
+static bool is_same_place(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	if (path_len(a) == path_len(b) && memcmp(a, b, path_len(a)) == 0)
+		return true;
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 /* There the name of a checkpoint could be that of one of the store's own files. */
 static kv_status check_backup_dir(const struct config *config)
 {
-	size_t len = path_len(config->backup_dir);
-
-	if (len == 0 || len != path_len(config->data_dir) || memcmp(config->backup_dir, config->data_dir, len) != 0)
+	if (config->backup_dir[0] == '\0' || !is_same_place(config->backup_dir, config->data_dir))
 		return KV_OK;
 	complain(line_of("backup_dir"), "backup_dir is the data_dir; it must be another directory");
 	return KV_INVALID;

@@ -3,7 +3,6 @@
 #include "engine/decide.h"
 
 #include "base/rcu.h"
-#include "engine/engine_upload.h"
 #include "engine/transform.h"
 
 

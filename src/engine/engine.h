@@ -132,7 +132,7 @@ kv_status engine_write(struct engine *engine, struct engine_write *write);
 /* ---- large values ---- */
 
 /* The value goes to a blob file as it comes, and is synced before a batch with it is committed. One thread at a time; until it is in a
- * write it is the caller's. KV_NO_SPACE, KV_IO: also while the disk is full, or when the store has failed. */
+ * write it is the caller's. KV_NO_SPACE, KV_IO, KV_BUSY: also while the disk is full, when the store has failed, or has finished. */
 kv_status engine_upload_new(struct engine *engine, struct engine_upload **ret, struct kv_error *err);
 /* KV_INVALID beyond ENTRY_VALUE_MAX. After a failure only engine_upload_free() is left. */
 kv_status engine_upload_append(struct engine_upload *upload, struct slice bytes, struct kv_error *err);
@@ -141,6 +141,8 @@ struct engine_upload *engine_upload_free(struct engine_upload *upload); /* NULL 
 /* Adds a put of the value, which has at least one byte, and takes the upload over when it returns KV_OK. After KV_IO write->error says what it was. */
 kv_status engine_write_put_upload(struct engine_write *write, struct slice key, struct engine_upload *upload,
 	uint64_t expires_unix_ms);
+/* Which file it is that cannot be read or written: write->error, if there is memory for it. */
+void engine_write_keep_error(struct engine_write *write, const struct kv_error *err);
 /* Whoever owns the write calls this when it is done with it, committed or not. */
 void engine_write_free_uploads(struct engine_write *write);
 

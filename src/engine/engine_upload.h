@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the commit path does with the uploads of a write, and what it keeps of a failure; the rest of engine_upload.c is in engine.h. */
+/* What the commit path does with the uploads of a write; the rest of engine_upload.c is in engine.h. */
 #ifndef KV_ENGINE_ENGINE_UPLOAD_H
 #define KV_ENGINE_ENGINE_UPLOAD_H
 
@@ -7,9 +7,6 @@
 
 /* Syncs and closes their files; not the directory. After a failure the write cannot be committed any more. */
 kv_status engine_upload_sync_all(struct engine_write *write, struct kv_error *err);
-
-/* Which file it is that cannot be read or written, for whoever answers: write->error. */
-void engine_write_keep_error(struct engine_write *write, const struct kv_error *err);
 
 /* Of all values together. */
 uint64_t engine_upload_bytes_all(const struct engine_write *write);

@@ -263,7 +263,7 @@ static kv_status look_at_header(struct wal_reader *r, enum wal_segment_state *re
 			"the segment was cut: it is shorter than its header"), err);
 	status = load(r, 0, WAL_HEADER_BYTES, &bytes, err);
 	if (status != KV_OK)
-		return status;
+		return tolerate(r, status, err); /* KV_CORRUPT: it has become shorter */
 	status = wal_header_decode(bytes, &r->id, r->number, &r->header);
 	switch (status) {
 	case KV_OK:

@@ -111,12 +111,15 @@ static void advance(struct request *request);
 
 static void committed(struct request *request, kv_status status)
 {
+	const struct kv_error *err = store_batch_error(request->batch);
+	char line[KV_ERROR_FILE_MAX + KV_ERROR_TEXT_MAX];
 	struct run *run = request->own;
 
 	if (status == KV_OK)
 		run->import.imported += store_batch_count(request->batch);
 	else
-		stop(run, reply_store_status(status), "a batch was not committed: ", kv_status_text(status));
+		stop(run, reply_store_status(status), "a batch was not committed: ",
+			err && err->status == status ? kv_error_format(err, line, sizeof line) : kv_status_text(status));
 	request->batch = store_batch_free(request->batch);
 	advance(request);
 }

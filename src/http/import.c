@@ -28,12 +28,15 @@ static kv_status upload(struct import *import, struct slice bytes, struct kv_err
 	return status == KV_OK ? store_upload_append(import->upload, bytes, err) : status;
 }
 
-static kv_status put_upload(struct import *import, struct slice key, uint64_t expires_unix_ms)
+static kv_status put_upload(struct import *import, struct slice key, uint64_t expires_unix_ms, struct kv_error *err)
 {
 	kv_status status = store_batch_put_upload(import->batch, key, import->upload, expires_unix_ms, NULL);
+	const struct kv_error *known = store_batch_error(import->batch);
 
 	if (status == KV_OK)
 		import->upload = NULL;
+	else if (known)
+		*err = *known;
 	return status;
 }
 
@@ -45,7 +48,7 @@ static kv_status put(struct import *import, const struct import_line *line, stru
 		return store_batch_put(import->batch, line->key, line->value, line->expires_unix_ms, NULL);
 	status = upload(import, line->value, err);
 	if (status == KV_OK)
-		status = put_upload(import, line->key, line->expires_unix_ms);
+		status = put_upload(import, line->key, line->expires_unix_ms, err);
 	if (status != KV_OK)
 		import->upload = store_upload_free(import->upload);
 	return status;
@@ -72,7 +75,7 @@ static kv_status add_part(struct import *import, const struct import_line *line,
 	import->value_done += line->value.len;
 	if (status != KV_OK || import->value_done < import->value_size)
 		return status;
-	status = is_large ? put_upload(import, buf_slice(&import->value_key), import->value_expires_unix_ms) :
+	status = is_large ? put_upload(import, buf_slice(&import->value_key), import->value_expires_unix_ms, err) :
 		store_batch_put(import->batch, buf_slice(&import->value_key), buf_slice(&import->value),
 			import->value_expires_unix_ms, NULL);
 	forget_value(import);

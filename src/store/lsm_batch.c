@@ -124,12 +124,14 @@ static void end_operation(struct lsm_batch *batch, const struct store_condition 
 static kv_status put_large(struct lsm_batch *batch, struct slice key, struct slice value,
 	uint64_t expires_unix_ms)
 {
-	struct engine_upload *upload;
-	kv_status status = engine_upload_new(lsm_engine(batch->store), &upload, NULL);
+	struct engine_upload *upload = NULL;
+	struct kv_error err = { 0 };
+	kv_status status = engine_upload_new(lsm_engine(batch->store), &upload, &err);
 
-	if (status != KV_OK)
-		return status;
-	status = engine_upload_append(upload, value, NULL);
+	if (status == KV_OK)
+		status = engine_upload_append(upload, value, &err);
+	if (status == KV_IO && err.status == KV_IO)
+		engine_write_keep_error(&batch->write, &err);
 	if (status == KV_OK)
 		status = engine_write_put_upload(&batch->write, key, upload, expires_unix_ms);
 	if (status != KV_OK)

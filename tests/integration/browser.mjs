@@ -169,6 +169,9 @@ async function editsAndDeletes(page) {
 	await page.until(`document.getElementById('keys').innerText.includes('fruit/apple')`);
 	await pick(page, 'fruit/apple', 'red\ngreen'); // as a text field has it
 	assert.equal(await page.run(`document.getElementById('save').hidden`), true);
+	await page.run(`document.getElementById('editor').requestSubmit()`); // as Enter does
+	assert.equal(await page.run(`document.getElementById('edit-note').textContent`), '');
+	assert.equal((await store('GET', 'fruit/apple')).text, 'red\r\ngreen');
 	await page.run(`document.getElementById('new').click(); document.getElementById('key').value = 'fruit/kiwi';
 		document.getElementById('value').value = 'furry'; document.getElementById('editor').requestSubmit()`);
 	await page.until(`document.getElementById('keys').innerText.includes('fruit/kiwi')`);

@@ -18,6 +18,8 @@ refused 1 "memtable_size must be a size from 16K to 16G" 'memtable_size = big\n'
 refused 1 'durability must be one of "commit", "os"' 'durability = never\n'
 refused 1 "data_dir must be an absolute path" 'data_dir = data\n'
 refused 2 "backup_dir is the data_dir" 'data_dir = /srv/kv\nbackup_dir = /srv/kv/\n'
+mkdir "$DIR/there"
+refused 2 "backup_dir is the data_dir" "data_dir = $DIR/there\\nbackup_dir = $DIR//there/.\\n"
 refused 1 "listen must be a list of IP addresses" 'listen = {"example.org"}\n'
 refused 2 "listen address '0.0.0.0' is not a loopback address.*insecure_listen" '# open to all\nlisten = {"0.0.0.0"}\n'
 refused 1 "insecure_listen must be true or false" 'insecure_listen = 2\n'

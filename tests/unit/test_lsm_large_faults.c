@@ -167,6 +167,27 @@ START_TEST(a_failed_sync_costs_its_own_value_only_and_is_not_tried_again)
 }
 END_TEST
 
+/* One that comes in memory, too: as it begins, and in its middle. */
+START_TEST(a_value_that_cannot_be_written_names_its_file)
+{
+	static const uint8_t bytes[2000000];
+	struct store_batch *batch;
+
+	begin();
+	batch = store_batch_new(small.store);
+	fault_fs_add(small.disk.fault, (struct fault_rule){ .op = _i == 0 ? FAULT_OPEN : FAULT_PWRITEV, .name_part = ".blob",
+		.nth = _i == 2 ? 6 : 1, .errnum = EIO });
+	ck_assert_int_eq(store_batch_put(batch, s("a"), slice_of(bytes, sizeof bytes), 0, NULL), KV_IO);
+	ck_assert_ptr_nonnull(store_batch_error(batch));
+	ck_assert_int_eq(store_batch_error(batch)->errnum, EIO);
+	ck_assert_ptr_nonnull(strstr(store_batch_error(batch)->file, ".blob"));
+	ck_assert_int_eq(state(), STORE_HEALTHY);
+	store_batch_free(batch);
+	fault_fs_heal(small.disk.fault);
+	end();
+}
+END_TEST
+
 /* What is left of it is for deletes. */
 START_TEST(no_large_value_is_begun_on_a_full_disk)
 {
@@ -771,6 +792,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, a_failed_sync_costs_its_own_value_only_and_is_not_tried_again);
+	tcase_add_loop_test(tc, a_value_that_cannot_be_written_names_its_file, 0, 3);
 	tcase_add_test(tc, no_large_value_is_begun_on_a_full_disk);
 	tcase_add_test(tc, no_large_value_is_begun_where_the_store_has_failed);
 	tcase_add_test(tc, a_failed_sync_of_the_directory_fails_the_store);

@@ -350,7 +350,6 @@ START_TEST(a_repair_without_memory_can_be_run_again)
 }
 END_TEST
 
-/* A name that a directory has cannot be linked; it is moved all the same. */
 /* What cannot be looked for is there, perhaps, and the next start would remove what is neither in force nor in lost+found. */
 START_TEST(a_file_that_cannot_be_looked_for_is_not_given_up)
 {
@@ -377,6 +376,7 @@ START_TEST(a_file_that_cannot_be_looked_for_is_not_given_up)
 }
 END_TEST
 
+/* A name that a directory has cannot be linked; it is moved all the same. */
 START_TEST(a_directory_in_the_place_of_a_file_does_not_stop_a_repair)
 {
 	char table[32];

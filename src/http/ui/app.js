@@ -278,6 +278,7 @@ function showEditor(key, etag, value, note, editable) {
 	$('value-note').textContent = note;
 	$('edit-note').textContent = '';
 	$('save').hidden = !editable;
+	$('save').disabled = !editable; // a hidden one can still be meant by Enter
 	$('delete').hidden = key === null;
 	$('editor').hidden = false;
 }
@@ -317,19 +318,27 @@ function showValue(key, answer, bytes) {
 // Meanwhile another key may have been opened: then the answer says nothing of what the editor shows.
 async function change(method, path, options, done) {
 	const mine = opened;
+	$('save').disabled = true; // a second one would have the ETag from before the first
 	const answer = await ask(path, { ...options, method }).catch(() => null);
-	if (answer?.ok) {
-		if (opened === mine)
+	const note = !answer ? 'No answer: the outcome is not known.' :
+		answer.ok ? '' : answer.status === 412 ? 'Not done: it was changed meanwhile. Open it again.' : await reason(answer);
+	if (opened === mine) {
+		$('save').disabled = $('save').hidden;
+		if (answer?.ok)
 			done(answer);
-		browse();
-	} else if (opened === mine) {
-		$('edit-note').textContent = !answer ? 'No answer: the outcome is not known.' :
-			answer.status === 412 ? 'Not done: it was changed meanwhile. Open it again.' : await reason(answer);
+		else
+			$('edit-note').textContent = note;
+	} else if (!answer?.ok) {
+		$('page-note').textContent = `${method} ${path}: ${note}`;
 	}
+	if (answer?.ok)
+		browse();
 }
 
 $('editor').addEventListener('submit', (event) => {
 	event.preventDefault();
+	if ($('save').disabled)
+		return;
 	const isNew = opened.key === null;
 	const key = isNew ? encoder.encode($('key').value) : opened.key;
 	const path = key.length ? keyPath(key) : null;
@@ -339,7 +348,7 @@ $('editor').addEventListener('submit', (event) => {
 	}
 	const headers = isNew ? { 'If-None-Match': '*' } : { 'If-Match': opened.etag };
 	change('PUT', path, { headers, body: $('value').value }, (answer) => {
-		opened = { key, etag: answer.headers.get('ETag') };
+		Object.assign(opened, { key, etag: answer.headers.get('ETag') });
 		$('key').readOnly = true;
 		$('delete').hidden = false;
 		$('edit-note').textContent = 'Saved.';
