@@ -200,6 +200,9 @@ static kv_status add_server(struct buf *to, struct service *service)
 		status = add_number(to, "http_inflight_bytes", "gauge", "Request bodies in memory",
 			(double)atomic_load(&service->inflight_bytes));
 	if (status == KV_OK)
+		status = add_number(to, "http_answer_bytes", "gauge", "Large answers in memory, but for those that are streamed",
+			(double)atomic_load(&service->answer_bytes));
+	if (status == KV_OK)
 		status = add_number(to, "http_uploads", "gauge", "Large values on their way in",
 			atomic_load(&service->uploads));
 	return status;

@@ -139,8 +139,6 @@ static void answer(struct request *request, kv_status status)
 		document_refuse(request, &mget->problem, mget->index);
 	else if (status != KV_OK)
 		reply_store_error(request, status, &mget->err);
-	else if (!request_hold_bytes(request, mget->answer.len))
-		reply_error(request, 503, "too many bytes of answers in memory");
 	else
 		reply_buf(request, 200, "application/json", &mget->answer);
 }

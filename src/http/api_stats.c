@@ -151,10 +151,10 @@ static kv_status add_server(struct buf *to, struct service *service)
 {
 	return buf_printf(to,
 		"\"server\":{\"uptime_s\":%" PRIu64 ",\"connections\":%u,\"connection_limit\":%u,"
-		"\"inflight_bytes\":%" PRIu64 ",\"uploads\":%u},\n",
+		"\"inflight_bytes\":%" PRIu64 ",\"answer_bytes\":%" PRIu64 ",\"uploads\":%u},\n",
 		(clock_monotonic_us() - service->started_us) / 1000000,
 		atomic_load(&service->open_connections), service->options->connection_limit,
-		(uint64_t)atomic_load(&service->inflight_bytes), atomic_load(&service->uploads));
+		(uint64_t)atomic_load(&service->inflight_bytes), (uint64_t)atomic_load(&service->answer_bytes), atomic_load(&service->uploads));
 }
 
 static kv_status render(struct service *service, struct buf *to)

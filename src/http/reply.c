@@ -21,7 +21,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { COPY_MAX = 4096 }; /* values up to this are copied: cheaper than to keep them pinned */
+enum {
+	COPY_MAX = 4096, /* values up to this are copied: cheaper than to keep them pinned */
+	ANSWER_COUNTED = 64 * 1024, /* larger ones count in service->answer_bytes */
+};
 
 static const char type_text[] = "text/plain; charset=utf-8";
 static const char type_json[] = "application/json";
@@ -228,6 +231,21 @@ static struct MHD_Response *of_buf(const char *content_type, struct buf *body)
 	return response;
 }
 
+/* Until the end of the request. False: there are too many of them in memory, waiting for clients that read slowly. */
+static bool hold_answer(struct request *request, uint64_t bytes)
+{
+	struct service *service = request->service;
+
+	if (bytes <= ANSWER_COUNTED)
+		return true;
+	if (atomic_fetch_add(&service->answer_bytes, bytes) + bytes > service->options->inflight_bytes_max) {
+		atomic_fetch_sub(&service->answer_bytes, bytes);
+		return false;
+	}
+	request->counted_answer += bytes;
+	return true;
+}
+
 void reply_buf(struct request *request, unsigned status, const char *content_type, struct buf *body)
 {
 	uint64_t bytes = body->len;
@@ -236,6 +254,11 @@ void reply_buf(struct request *request, unsigned status, const char *content_typ
 	if (request->place == REQUEST_IN_BODY) {
 		send_raw(request, status, content_type, buf_slice(body));
 		buf_free(body);
+		return;
+	}
+	if (!hold_answer(request, bytes)) {
+		buf_free(body);
+		reply_error(request, 503, "too many bytes of answers in memory");
 		return;
 	}
 	response = of_buf(content_type, body);

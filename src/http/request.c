@@ -45,6 +45,9 @@ static void free_work(struct request *request)
 	request->batch = store_batch_free(request->batch);
 	if (request->counted_bytes > 0)
 		request_release_bytes(request, request->counted_bytes);
+	if (request->counted_answer > 0)
+		atomic_fetch_sub(&request->service->answer_bytes, request->counted_answer);
+	request->counted_answer = 0;
 }
 
 void request_destroy(struct request *request)

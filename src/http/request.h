@@ -82,6 +82,7 @@ struct request {
 	uint64_t body_max;
 	uint64_t body_dropped;
 	uint64_t counted_bytes;    /* of service->inflight_bytes */
+	uint64_t counted_answer;   /* of service->answer_bytes */
 	uint64_t expires_unix_ms;  /* of the value that a good answer is about: its headers tell; 0: never */
 	unsigned status;           /* of the answer */
 	bool answer_failed;        /* nothing could be queued: the connection is to be closed */

@@ -42,6 +42,7 @@ struct service {
 
 	atomic_bool draining;
 	atomic_uint_fast64_t inflight_bytes; /* memory of request bodies */
+	atomic_uint_fast64_t answer_bytes;   /* memory of large answers that are sent whole; has the same limit, but for itself: who does not read keeps nobody from writing */
 	atomic_uint away;                    /* commits and jobs whose end has not come back */
 	atomic_bool admin_busy;              /* a flush, compaction or checkpoint that somebody asked for is under way */
 	atomic_uint uploads;                 /* large values on their way in */

@@ -283,6 +283,44 @@ START_TEST(bodies_above_the_memory_limit_are_told)
 }
 END_TEST
 
+/* Clients that do not read keep the answers in memory; but none from writing, and when they go, others get theirs. */
+START_TEST(answers_above_the_memory_limit_are_told)
+{
+	enum { TIMES = 200, VALUE = 60000, CLIENTS = 3 }; /* more than a socket takes */
+	struct rawhttp slow[CLIENTS], http;
+	char *value = calloc(1, VALUE + 1), begin[13], ask_for[100 + 4 * TIMES + 2];
+	int len = snprintf(ask_for, sizeof ask_for, "POST /v1/mget HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n[", 4 * TIMES + 1);
+	unsigned told = 0;
+
+	ck_assert_ptr_nonnull(value);
+	memset(value, 'v', VALUE);
+	fake_server_prepare();
+	for (int i = 0; i < TIMES; i++)
+		len += snprintf(ask_for + len, sizeof ask_for - (size_t)len, "\"k\"%c", i < TIMES - 1 ? ',' : ']');
+	fake.options.inflight_bytes_max = (CLIENTS - 1) * TIMES * (VALUE + 200);
+	fake_server_start();
+	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/k", NULL, value)->status, 201);
+	for (int i = 0; i < CLIENTS; i++) { /* with a small buffer, and never taken out of it */
+		slow[i] = rawhttp_connect(fake.port);
+		ck_assert_int_eq(setsockopt(slow[i].fd, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
+		ck_assert(rawhttp_send_text(&slow[i], ask_for));
+		ck_assert_int_eq(recv(slow[i].fd, begin, sizeof begin, MSG_WAITALL), sizeof begin); /* it has been decided */
+		told += memcmp(begin, "HTTP/1.1 503 ", sizeof begin) == 0;
+	}
+	ck_assert_uint_eq(told, 1);
+	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/k", NULL, value)->status, 204);
+	for (int i = 0; i < CLIENTS; i++)
+		rawhttp_close(&slow[i]);
+	for (unsigned status = 503; status == 503;) { /* the pool sees them go in its own time */
+		http = rawhttp_connect(fake.port);
+		status = ask(&http, ask_for);
+		rawhttp_close(&http);
+		ck_assert(status == 200 || status == 503);
+	}
+	free(value);
+}
+END_TEST
+
 /* Many clients send the whole body before they read. */
 START_TEST(who_is_refused_can_send_all_and_read_the_answer)
 {
@@ -894,6 +932,7 @@ int main(void)
 	tcase_add_loop_test(own, max_header_size_decides_how_long_a_header_may_be, 0, 3);
 	tcase_add_test(own, an_accept_that_cannot_be_helped_is_not_tried_all_the_time);
 	tcase_add_test(own, bodies_above_the_memory_limit_are_told);
+	tcase_add_test(own, answers_above_the_memory_limit_are_told);
 	tcase_add_test(own, who_is_refused_can_send_all_and_read_the_answer);
 	tcase_add_test(own, a_trickling_header_gets_408);
 	tcase_add_test(own, a_trickling_body_gets_408_and_stores_nothing);
