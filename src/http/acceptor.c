@@ -52,15 +52,16 @@ static const char answer_503[] =
 	"Content-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
 /* Over TLS there is no way to tell why without a handshake: its clients see the end only. */
-static void send_503(int fd, bool tls)
+static void send_503(struct acceptor *acceptor, int fd, bool tls)
 {
+	metrics_record(acceptor->service->metrics, METRICS_OTHER, 503, 0);
 	if (!tls)
 		(void)send(fd, answer_503, sizeof answer_503 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void refuse(struct acceptor *acceptor, int fd, bool tls)
 {
-	send_503(fd, tls);
+	send_503(acceptor, fd, tls);
 	shutdown(fd, SHUT_WR);
 	farewell_add(acceptor->service->farewell, fd);
 }
@@ -105,7 +106,7 @@ static void tell_one(struct acceptor *acceptor, int listen_fd, bool tls)
 	/* cppcheck-suppress nullPointer ; it need not tell who it is */
 	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		send_503(fd, tls);
+		send_503(acceptor, fd, tls);
 		close(fd);
 	} else if (is_shortage(errno)) {
 		acceptor->must_rest = true;

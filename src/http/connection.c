@@ -176,6 +176,17 @@ static bool is_abandoned(const struct connection *connection, enum connection_ph
 	return recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Where a request may have begun. */
+static void answer_late(struct connections *connections, struct connection *connection, enum connection_phase phase, uint64_t age_ms)
+{
+	if (phase != CONNECTION_NEW && phase != CONNECTION_HEADER && phase != CONNECTION_BODY)
+		return;
+	if (!connection->tls)
+		(void)send(connection->fd, answer_408, sizeof answer_408 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (connections->limits.answered)
+		connections->limits.answered(connections->limits.answered_arg, 408, age_ms * 1000);
+}
+
 static void reap_if_late(struct connections *connections, struct connection *connection, uint64_t now)
 {
 	uint64_t word = atomic_load(&connection->state);
@@ -189,8 +200,8 @@ static void reap_if_late(struct connections *connections, struct connection *con
 		return;
 	if (!atomic_compare_exchange_strong(&connection->state, &word, word_of(CONNECTION_REAPED)))
 		return;
-	if (late && !connection->tls && (phase == CONNECTION_NEW || phase == CONNECTION_HEADER || phase == CONNECTION_BODY))
-		(void)send(connection->fd, answer_408, sizeof answer_408 - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (late)
+		answer_late(connections, connection, phase, age);
 	shutdown(connection->fd, SHUT_RDWR);
 	if (phase == CONNECTION_WAITING && connections->limits.reaped)
 		connections->limits.reaped(connection);

@@ -46,6 +46,9 @@ struct connections_limits {
 	uint32_t idle_timeout_ms;
 	/* A waiting connection was reaped: its worker must look at it. Called under the mutex, must not block. May be NULL. */
 	void (*reaped)(struct connection *connection);
+	/* A request was answered with `status` after so long, by whoever found it late. Called under the mutex, must not block. May be NULL. */
+	void (*answered)(void *arg, unsigned status, uint64_t elapsed_us);
+	void *answered_arg;
 };
 
 struct connections *connections_new(const struct connections_limits *limits); /* NULL: no memory */

@@ -210,6 +210,11 @@ static void on_reaped(struct connection *connection)
 	worker_wake(request->worker);
 }
 
+static void on_answered(void *arg, unsigned status, uint64_t elapsed_us)
+{
+	metrics_record(arg, METRICS_OTHER, status, elapsed_us);
+}
+
 static kv_status fill_service(struct server *server, struct store *store, struct kv_error *err)
 {
 	struct service *service = &server->service;
@@ -218,6 +223,7 @@ static kv_status fill_service(struct server *server, struct store *store, struct
 		.header_timeout_ms = options->header_timeout_ms,
 		.idle_timeout_ms = options->idle_timeout_ms,
 		.reaped = on_reaped,
+		.answered = on_answered,
 	};
 
 	service->options = options;
@@ -249,6 +255,7 @@ static kv_status fill_service(struct server *server, struct store *store, struct
 	service->started_us = clock_monotonic_us();
 	service->metrics = metrics_new();
 	service->replies = replies_new();
+	limits.answered_arg = service->metrics;
 	service->connections = connections_new(&limits);
 	service->farewell = farewell_new(options->connection_limit / 4);
 	service->snapshots = snapshots_new(store, options->snapshot_max_age_ms, options->snapshot_limit);

@@ -187,6 +187,8 @@ START_TEST(connections_above_the_limit_are_told)
 		rawhttp_close(&more);
 		ck_assert(status == 200 || status == 503);
 	}
+	ck_assert_ptr_nonnull(strstr(fake_server_text(fake_server_call("GET", "/metrics", NULL, NULL)),
+		"kvstored_http_requests_total{op=\"other\",code=\"503\"} "));
 }
 END_TEST
 
@@ -437,6 +439,8 @@ START_TEST(a_trickling_body_gets_408_and_stores_nothing)
 	ck_assert(rawhttp_is_closed(&http));
 	ck_assert_uint_eq(fake_store_changes(fake.store), 0);
 	rawhttp_close(&http);
+	ck_assert_ptr_nonnull(strstr(fake_server_text(fake_server_call("GET", "/metrics", NULL, NULL)),
+		"kvstored_http_requests_total{op=\"other\",code=\"408\"} 1\n"));
 }
 END_TEST
 
