@@ -5,7 +5,6 @@
 #include "base/rcu.h"
 #include "engine/transform.h"
 
-
 /* The newest version of a key. */
 struct key_state {
 	bool exists;

@@ -134,6 +134,8 @@ kv_status sst_scan_walk(struct sst_scan *scan, struct kv_error *err)
 	}
 	buf_free(&stored);
 	buf_free(&content);
+	if (status == KV_NO_MEMORY)
+		kv_error_set(err, status, "no memory to look for the blocks of a table");
 	if (status == KV_NOT_FOUND)
 		status = KV_OK;
 	if (status == KV_OK)

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE
 #include "http/api.h"
 
-#include "base/clock.h"
 #include "base/decimal.h"
 #include "http/condition.h"
 #include "http/reply.h"
@@ -81,7 +80,7 @@ static bool read_expiry(struct request *request, const struct urlkey_param *ttl,
 	}
 	if (!write_lifetime_read(request, ttl, expires, &lifetime))
 		return false;
-	request->expires_unix_ms = lifetime_end(&lifetime, clock_wall_ms());
+	request->expires_unix_ms = write_expiry_now(&lifetime);
 	return true;
 }
 

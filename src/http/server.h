@@ -43,7 +43,7 @@ struct server_options {
 	uint64_t max_header_bytes;   /* of request line and header together, roughly: notes about each line take of it, too */
 	uint64_t max_value_bytes;
 	uint64_t max_batch_bytes;    /* of a document in a body: a batch, a list of keys */
-	uint64_t inflight_bytes_max; /* bytes of request bodies in memory; above: 503 */
+	uint64_t inflight_bytes_max; /* bytes of request bodies in memory, and for themselves those of large answers; above: 503 */
 	uint32_t header_timeout_ms;  /* total time for a request's header */
 	uint32_t idle_timeout_ms;
 	uint64_t snapshot_max_age_ms;

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include "http/value_body.h"
 
-#include "base/clock.h"
 #include "http/authorize.h"
 #include "http/reply.h"
 #include "http/write.h"
@@ -164,7 +163,7 @@ static void put_upload(struct request *request, kv_status status)
 		reply_error(request, 401, AUTHORIZE_NOT_ANY_MORE);
 		return;
 	}
-	request->expires_unix_ms = lifetime_end(&plan->options.lifetime, clock_wall_ms());
+	request->expires_unix_ms = write_expiry_now(&plan->options.lifetime);
 	if (!write_new_batch(request, plan->options.durability))
 		return;
 	status = store_batch_put_upload(request->batch, plan->key, body->upload, request->expires_unix_ms, &plan->condition);

@@ -24,7 +24,7 @@ bool write_durability_read(struct request *request, const struct urlkey_param *p
 bool write_lifetime_read(struct request *request, const struct urlkey_param *ttl,
 	const struct urlkey_param *expires, struct lifetime *ret)
 {
-	uint64_t now = clock_wall_ms(), end = now;
+	uint64_t now = ttl->present ? clock_wall_ms() : 0, end = now;
 	const char *wrong = NULL;
 
 	*ret = (struct lifetime){ 0 };
@@ -38,6 +38,11 @@ bool write_lifetime_read(struct request *request, const struct urlkey_param *ttl
 		reply_error(request, 400, "%s", wrong);
 	ret->ttl_ms = end - now;
 	return !wrong;
+}
+
+uint64_t write_expiry_now(const struct lifetime *lifetime)
+{
+	return lifetime_end(lifetime, lifetime->ttl_ms > 0 ? clock_wall_ms() : 0);
 }
 
 bool write_options_read(struct request *request, const struct urlkey_param *params,
@@ -70,7 +75,7 @@ void write_put(struct request *request, struct slice key, struct slice value,
 	const struct store_condition *condition, const struct write_options *options,
 	void (*go_on)(struct request *, kv_status))
 {
-	request->expires_unix_ms = lifetime_end(&options->lifetime, clock_wall_ms());
+	request->expires_unix_ms = write_expiry_now(&options->lifetime);
 	if (write_new_batch(request, options->durability))
 		write_commit(request, store_batch_put(request->batch, key, value, request->expires_unix_ms, condition), go_on);
 }

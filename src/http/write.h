@@ -19,6 +19,9 @@ bool write_durability_read(struct request *request, const struct urlkey_param *p
 bool write_lifetime_read(struct request *request, const struct urlkey_param *ttl,
 	const struct urlkey_param *expires, struct lifetime *ret);
 
+/* The expiry of what is committed now. Most has none, and nobody looks at the clock. */
+uint64_t write_expiry_now(const struct lifetime *lifetime);
+
 /* Makes request->batch with the durability; false has answered. */
 bool write_new_batch(struct request *request, enum store_durability durability);
 /* Commits request->batch, or answers with what the making of it ended with. */
