@@ -162,6 +162,18 @@ START_TEST(a_connection_is_answered_with_each_value_as_it_is)
 }
 END_TEST
 
+/* The pool sees others go in its own time. */
+static void ask_until_served(const char *request)
+{
+	for (unsigned status = 503; status == 503;) {
+		struct rawhttp http = rawhttp_connect(fake.port);
+
+		status = ask(&http, request);
+		rawhttp_close(&http);
+		ck_assert(status == 200 || status == 503);
+	}
+}
+
 START_TEST(connections_above_the_limit_are_told)
 {
 	struct rawhttp open[4], more;
@@ -181,12 +193,7 @@ START_TEST(connections_above_the_limit_are_told)
 		ck_assert_uint_eq(ask(&open[i], get_health), 200);
 		rawhttp_close(&open[i]);
 	}
-	for (unsigned status = 503; status == 503;) { /* the pool sees them go in its own time */
-		more = rawhttp_connect(fake.port);
-		status = ask(&more, get_health);
-		rawhttp_close(&more);
-		ck_assert(status == 200 || status == 503);
-	}
+	ask_until_served(get_health);
 	ck_assert_ptr_nonnull(strstr(fake_server_text(fake_server_call("GET", "/metrics", NULL, NULL)),
 		"kvstored_http_requests_total{op=\"other\",code=\"503\"} "));
 }
@@ -289,7 +296,7 @@ END_TEST
 START_TEST(answers_above_the_memory_limit_are_told)
 {
 	enum { TIMES = 200, VALUE = 60000, CLIENTS = 3 }; /* more than a socket takes */
-	struct rawhttp slow[CLIENTS], http;
+	struct rawhttp slow[CLIENTS];
 	char *value = calloc(1, VALUE + 1), begin[13], ask_for[100 + 4 * TIMES + 2];
 	int len = snprintf(ask_for, sizeof ask_for, "POST /v1/mget HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n[", 4 * TIMES + 1);
 	unsigned told = 0;
@@ -313,12 +320,7 @@ START_TEST(answers_above_the_memory_limit_are_told)
 	ck_assert_uint_eq(fake_server_call("PUT", "/v1/kv/k", NULL, value)->status, 204);
 	for (int i = 0; i < CLIENTS; i++)
 		rawhttp_close(&slow[i]);
-	for (unsigned status = 503; status == 503;) { /* the pool sees them go in its own time */
-		http = rawhttp_connect(fake.port);
-		status = ask(&http, ask_for);
-		rawhttp_close(&http);
-		ck_assert(status == 200 || status == 503);
-	}
+	ask_until_served(ask_for);
 	free(value);
 }
 END_TEST

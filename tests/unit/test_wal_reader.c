@@ -804,6 +804,31 @@ START_TEST(without_memory_nothing_is_taken_for_an_end)
 }
 END_TEST
 
+/* kvfsck --dump takes no lock: a daemon may cut the segment meanwhile. */
+START_TEST(a_segment_that_becomes_shorter_is_damage_from_there_on)
+{
+	struct wal_reader *reader;
+	enum wal_segment_state state;
+	struct wal_read_group group;
+	struct kv_error err;
+	struct buf content;
+
+	write_for_failures();
+	ck_assert_int_eq(wal_reader_open(&log_.disk.dir, &log_.id, log_.number, &reader, &state, &err), KV_OK);
+	ck_assert_int_eq(wal_reader_next(reader, &group, &err), KV_OK);
+	wal_reader_rest(reader);
+	content = disk_read(&log_.disk, "000001.wal");
+	disk_write(&log_.disk, "000001.wal", slice_of(content.data, WAL_FIRST_GROUP_OFFSET));
+	buf_free(&content);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(wal_reader_next(reader, &group, &err), KV_CORRUPT);
+	ck_assert_uint_gt(err.offset, WAL_FIRST_GROUP_OFFSET);
+	ck_assert_ptr_nonnull(strstr(err.text, "shorter"));
+	ck_assert_int_eq(wal_reader_resume(reader, &err), KV_NOT_FOUND);
+	wal_reader_close(reader);
+}
+END_TEST
+
 START_TEST(a_failed_read_is_not_taken_for_an_end)
 {
 	uint64_t failures = 1, seen = 0;
@@ -956,6 +981,7 @@ int main(void)
 	tcase_add_test(tc, a_file_full_of_marks_is_judged_in_one_pass);
 	tcase_add_test(tc, without_memory_nothing_is_taken_for_an_end);
 	tcase_add_test(tc, a_failed_read_is_not_taken_for_an_end);
+	tcase_add_test(tc, a_segment_that_becomes_shorter_is_damage_from_there_on);
 	tcase_add_test(tc, a_power_cut_that_loses_any_unsynced_sectors_keeps_every_synced_group);
 	suite_add_tcase(suite, tc);
 	return runner_run(suite);
